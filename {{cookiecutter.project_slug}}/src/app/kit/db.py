@@ -1,0 +1,97 @@
+"""PostgreSQL through SQLAlchemy 2: the engine, and the one way to open a transaction."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from sqlalchemy import MetaData
+from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.orm import DeclarativeBase
+
+from app.kit.errors import Unavailable
+
+
+class DatabaseSettings(BaseModel):
+    """How to reach PostgreSQL, and how long to wait for it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: SecretStr = Field(description="postgresql+asyncpg://user:password@host:port/name")
+    pool_size: int = Field(10, ge=1, le=200, description="Connections per process.")
+    pool_timeout_seconds: float = Field(2.0, gt=0, description="Longest wait for a free connection before 503.")
+    connect_timeout_seconds: float = Field(3.0, gt=0, description="Longest wait for a new connection.")
+    statement_timeout_seconds: float = Field(5.0, gt=0, description="PostgreSQL ends statements that take longer.")
+
+
+class Base(DeclarativeBase):
+    """Parent of every table. Fixed constraint names, so that migrations can name what they change."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+            "uq": "%(table_name)s_%(column_0_N_name)s_key",
+            "ck": "%(table_name)s_%(constraint_name)s_check",
+            "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+            "pk": "%(table_name)s_pkey",
+        }
+    )
+
+
+class DatabaseUnavailable(Unavailable):
+    """PostgreSQL cannot be reached, refused the connection, or the pool is exhausted."""
+
+    code = "database_unavailable"
+
+
+def create_engine(settings: DatabaseSettings, *, application_name: str) -> AsyncEngine:
+    """Return an engine; nothing connects before the first use."""
+    return create_async_engine(
+        settings.url.get_secret_value(),
+        pool_size=settings.pool_size,
+        max_overflow=0,  # a fixed bound: what does not fit waits here, not in PostgreSQL
+        pool_timeout=settings.pool_timeout_seconds,
+        pool_recycle=1800,
+        connect_args={
+            "timeout": settings.connect_timeout_seconds,
+            "command_timeout": settings.statement_timeout_seconds + 1,  # the server's own limit comes first
+            "server_settings": {
+                "application_name": application_name,
+                "statement_timeout": str(int(settings.statement_timeout_seconds * 1000)),
+                "idle_in_transaction_session_timeout": "15000",
+            },
+        },
+    )
+
+
+@asynccontextmanager
+async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
+    """Open a session and a transaction: commits at the end of the block, rolls back on any exception.
+
+    Stands in the use case and nowhere below it; no network call belongs inside.
+
+    Raises:
+        DatabaseUnavailable: PostgreSQL is down or overloaded; nothing was committed, unless the connection broke during
+            COMMIT itself, which no client can tell.
+    """
+    with_translation = AsyncSession(engine, expire_on_commit=False)
+    try:
+        async with with_translation as session, session.begin():
+            yield session
+    except PoolTimeoutError as exc:
+        raise DatabaseUnavailable("All database connections are in use.", retry_after_seconds=1) from exc
+    except (DBAPIError, OSError) as exc:
+        if is_unavailable(exc):
+            raise DatabaseUnavailable("The database cannot be reached.", retry_after_seconds=1) from exc
+        raise
+
+
+def is_unavailable(exc: BaseException) -> bool:
+    """Tell a lost or refused connection from a mistake in the statement."""
+    if isinstance(exc, OSError):  # refused, reset, timed out, no such socket
+        return True
+    if not isinstance(exc, DBAPIError):
+        return False
+    sqlstate = getattr(exc.orig, "sqlstate", None) or ""
+    # 08 connection exception, 57P shutdown and crash recovery, 53 out of resources, 25P03 idle in transaction too long
+    return exc.connection_invalidated or sqlstate.startswith(("08", "57P", "53", "25P03"))

@@ -1,0 +1,169 @@
+"""Problem details for HTTP APIs (RFC 9457): the only place where errors meet HTTP.
+
+Every answer that is not a success is one of these documents: from the domain, from validation, from the router (404, 405),
+from a layer (401, 413) and from a bug (500). It carries a stable `code` and the `request_id`, and never a stack trace
+or any input of the client.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from opentelemetry import trace
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.kit import context
+from app.kit.errors import AppError, Conflict, Forbidden, Invalid, NotFound, RateLimited, Unavailable
+
+MEDIA_TYPE = "application/problem+json"
+SCOPE_KEY = "problem"
+"""Where the log line finds the problem that was sent."""
+
+_STATUS_BY_CATEGORY: Mapping[type[AppError], HTTPStatus] = {
+    NotFound: HTTPStatus.NOT_FOUND,
+    Conflict: HTTPStatus.CONFLICT,
+    Forbidden: HTTPStatus.FORBIDDEN,
+    Invalid: HTTPStatus.UNPROCESSABLE_ENTITY,
+    RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    AppError: HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+_CODE_BY_STATUS: Mapping[int, str] = {
+    400: "malformed_request",
+    404: "route_not_found",
+    405: "method_not_allowed",
+    413: "body_too_large",
+    415: "unsupported_media_type",
+}
+_MAX_VALIDATION_ERRORS = 20  # a hostile body with 10 000 mistakes must not become a 1 MB answer
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One problem document, and the exception behind it when it is our fault."""
+
+    status: int
+    code: str
+    title: str
+    detail: str
+    errors: list[dict[str, str]] = field(default_factory=list)
+    headers: dict[str, str] = field(default_factory=dict)
+    cause: Exception | None = None
+
+    def body(self) -> bytes:
+        """Return the document as JSON, with the request id of the work in hand."""
+        document: dict[str, Any] = {
+            "type": f"urn:problem:{self.code}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            "request_id": context.current().request_id,
+        }
+        if self.errors:
+            document["errors"] = self.errors
+        return json.dumps(document, ensure_ascii=False).encode()
+
+
+def from_error(error: AppError, statuses: Mapping[type[AppError], HTTPStatus] | None = None) -> Problem:
+    """Return the problem for `error`; `statuses` refines the status of single error classes."""
+    known = {**_STATUS_BY_CATEGORY, **(statuses or {})}
+    status = next(known[cls] for cls in type(error).__mro__ if cls in known)
+    headers = {}
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    cause = error if status >= HTTPStatus.INTERNAL_SERVER_ERROR else None
+    return Problem(int(status), error.code, error.title, error.detail, headers=headers, cause=cause)
+
+
+def install(app: FastAPI, *, statuses: Mapping[type[AppError], HTTPStatus]) -> None:
+    """Answer every error that reaches the framework with a problem document.
+
+    `statuses` is where a service says which of its own errors are more than their category, such as 402.
+    """
+
+    async def on_app_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, AppError)
+        return _response(from_error(error, statuses), request.scope)
+
+    async def on_validation_error(request: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestValidationError)
+        return _response(_from_validation(error), request.scope)
+
+    async def on_http_exception(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        return _response(_from_http_exception(error), request.scope)
+
+    app.add_exception_handler(AppError, on_app_error)
+    app.add_exception_handler(RequestValidationError, on_validation_error)
+    app.add_exception_handler(HTTPException, on_http_exception)
+
+
+class Problems:
+    """ASGI layer: what the layers below raise becomes a problem document; a bug becomes a 500 and is recorded."""
+
+    def __init__(self, app: ASGIApp, *, statuses: Mapping[type[AppError], HTTPStatus]) -> None:
+        self._app = app
+        self._statuses = statuses
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def note_start(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, note_start)
+        except Exception as exc:
+            problem = from_error(exc, self._statuses) if isinstance(exc, AppError) else _from_bug(exc)
+            response = _response(problem, scope)
+            if started:  # too late for another answer: let the server cut the connection
+                raise
+            await response(scope, receive, send)
+
+
+def _response(problem: Problem, scope: Scope) -> Response:
+    scope[SCOPE_KEY] = problem
+    return Response(problem.body(), problem.status, problem.headers, MEDIA_TYPE)
+
+
+def _from_bug(exc: Exception) -> Problem:
+    span = trace.get_current_span()
+    span.record_exception(exc)
+    span.set_status(trace.StatusCode.ERROR)
+    return Problem(500, AppError.code, AppError.title, "The error was recorded.", cause=exc)
+
+
+def _from_validation(error: RequestValidationError) -> Problem:
+    errors = error.errors()
+    if any(item["type"] == "json_invalid" for item in errors):
+        return Problem(400, "malformed_request", "Malformed request", "The body is not valid JSON.")
+    # `input` and `ctx` hold what the client sent, which may be a secret: only the place and the rule go back.
+    shown = [{"pointer": _pointer(item["loc"]), "detail": item["msg"]} for item in errors[:_MAX_VALIDATION_ERRORS]]
+    detail = f"{len(errors)} value(s) do not follow the API's description."
+    return Problem(422, Invalid.code, Invalid.title, detail, errors=shown)
+
+
+def _pointer(location: tuple[int | str, ...]) -> str:
+    """Return where the mistake is, such as `#/items/0/quantity` (RFC 6901) or `query:limit`."""
+    place, *path = (str(part) for part in location)
+    return "#/" + "/".join(path) if place == "body" else f"{place}:{'/'.join(path)}"
+
+
+def _from_http_exception(error: HTTPException) -> Problem:
+    phrase = HTTPStatus(error.status_code).phrase
+    code = _CODE_BY_STATUS.get(error.status_code, phrase.lower().replace(" ", "_"))
+    return Problem(error.status_code, code, phrase, f"{phrase}.", headers=dict(error.headers or {}))
