@@ -12,7 +12,7 @@ import nats.js.errors
 import structlog
 from nats.aio.client import Client
 from nats.js import JetStreamContext
-from nats.js.api import Header, StreamConfig
+from nats.js.api import Header, PubAck, StreamConfig
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 _log = structlog.get_logger(__name__)
@@ -89,8 +89,9 @@ class NatsBroker:
         try:
             async with asyncio.timeout(self._settings.publish_timeout_seconds):
                 stream = self._stream or await self._connect()
-                acks = [await self._send(stream, message) for message in messages]
-                return [await _outcome(ack) for ack in acks]
+                sent = [await self._send(stream, message) for message in messages]
+                answers = await asyncio.gather(*sent, return_exceptions=True)
+                return [_outcome(answer) for answer in answers]
         except (nats.errors.Error, OSError) as exc:  # OSError includes the timeout
             await self.close()
             raise BrokerUnavailable(str(exc) or type(exc).__name__) from exc
@@ -116,7 +117,8 @@ class NatsBroker:
         self._stream = stream
         return stream
 
-    async def _send(self, stream: JetStreamContext, message: Message) -> "asyncio.Future[object] | Refused":
+    async def _send(self, stream: JetStreamContext, message: Message) -> asyncio.Future[PubAck]:
+        """Hand `message` to the connection and return a future of the broker's answer."""
         try:
             return await stream.publish_async(
                 f"{self._settings.subject_prefix}.{message.type}",
@@ -126,18 +128,21 @@ class NatsBroker:
                     "content-type": "application/cloudevents+json; charset=utf-8",
                 },
             )
-        except nats.errors.MaxPayloadError:
+        except nats.errors.MaxPayloadError as exc:
+            refused: asyncio.Future[PubAck] = asyncio.get_running_loop().create_future()
+            refused.set_exception(exc)
+            return refused
+
+
+def _outcome(answer: PubAck | BaseException) -> Acknowledged | Refused:
+    match answer:
+        case nats.js.errors.APIError():
+            return Refused(answer.description or str(answer))
+        case nats.errors.MaxPayloadError():
             return Refused("larger than the broker's max_payload")
-
-
-async def _outcome(ack: "asyncio.Future[object] | Refused") -> Acknowledged | Refused:
-    if isinstance(ack, Refused):
-        return ack
-    try:
-        answer = await ack
-    except nats.js.errors.APIError as exc:
-        return Refused(exc.description or str(exc))
-    return Acknowledged(duplicate=bool(getattr(answer, "duplicate", False)))
+        case BaseException():
+            raise answer
+    return Acknowledged(duplicate=bool(answer.duplicate))
 
 
 async def _ensure_stream(stream: JetStreamContext, settings: BrokerSettings) -> None:

@@ -1,4 +1,4 @@
-"""The two tables. Migration 0002_outbox creates them."""
+"""The two tables. Migration 0001_outbox creates them."""
 
 from sqlalchemy import BigInteger, Column, DateTime, Identity, PrimaryKeyConstraint, SmallInteger, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB

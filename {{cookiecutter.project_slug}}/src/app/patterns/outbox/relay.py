@@ -19,6 +19,7 @@ from .models import LANES
 from .positions import LanePositions
 from .wakeup import listen
 
+_LONGEST_PAUSE_SECONDS = 5.0  # how late a relay may notice that its broker is back
 _log = structlog.get_logger(__name__)
 
 
@@ -184,8 +185,7 @@ class Relay:
             ids = {"lanes": [row.lane for row in batch.published], "ids": [row.id for row in batch.published]}
             await connection.execute(_DELETE, ids)
         for row in batch.refused:
-            delay = min(self._settings.retry_seconds * 2**row.attempts, self._settings.retry_max_seconds)
-            delay *= random.uniform(0.5, 1.0)  # noqa: S311 - jitter, hides nothing
+            delay = _backoff(self._settings.retry_seconds, row.attempts, self._settings.retry_max_seconds)
             await connection.execute(_RETRY_LATER, {"lane": row.lane, "id": row.id, "delay_seconds": delay})
 
     def _remember(self, batch: _Batch) -> None:
@@ -208,10 +208,16 @@ class Relay:
 
     async def _pause(self, stop: asyncio.Event) -> None:
         """Wait for a wake-up, for the poll interval, or, after failures, for longer and longer."""
-        seconds = min(self._settings.poll_seconds * 2**self._failures, 5.0)
+        seconds = _backoff(self._settings.poll_seconds, self._failures, _LONGEST_PAUSE_SECONDS)
         waiting = [asyncio.ensure_future(stop.wait())]
         if self._failures == 0:
             waiting.append(asyncio.ensure_future(self._wake.wait()))
         _done, pending = await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
+
+
+def _backoff(first_seconds: float, failures: int, longest_seconds: float) -> float:
+    """Return the pause after `failures` in a row: doubled each time, bounded, and with jitter so relays spread."""
+    pause = min(first_seconds * 2.0 ** min(failures, 32), longest_seconds)
+    return pause if failures == 0 else pause * random.uniform(0.5, 1.0)  # noqa: S311 - hides nothing
