@@ -14,7 +14,13 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.kit.clock import ManualClock
-from app.patterns.authentication import AuthenticationSettings, KeysUnavailable, Principal, TokenVerifier, Unauthenticated
+from app.patterns.authentication import (
+    AuthenticationSettings,
+    KeysUnavailable,
+    Principal,
+    TokenVerifier,
+    Unauthenticated,
+)
 from dev.token_issuer import SigningKey, TokenIssuer
 from tests.support.http_server import serving
 

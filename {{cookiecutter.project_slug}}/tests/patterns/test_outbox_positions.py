@@ -38,6 +38,16 @@ def test_the_floor_never_passes_a_row_that_was_kept() -> None:
     assert positions.floors()[3] == 6
 
 
+def test_the_floor_never_passes_what_the_pass_could_not_read() -> None:
+    """When more latecomers appear than one pass takes, the rest of them is still ahead."""
+    positions = LanePositions()
+
+    positions.passed(3, last_id=100, xmin=100, xmax=105)
+    positions.passed(3, last_id=64, xmin=105, xmax=110)
+
+    assert positions.floors()[3] == 64
+
+
 def test_lanes_move_independently() -> None:
     """A lane without traffic keeps its floor."""
     positions = LanePositions()
