@@ -53,7 +53,8 @@ class Consumer:
     """A durable consumer that keeps the stream's order.
 
     One message is in flight at a time, over all processes that run the same consumer: with more, a crash would let
-    later messages overtake the one that must be delivered again. To go faster, run several consumers on disjoint subjects.
+    later messages overtake the one that must be delivered again. To go faster, run several consumers on disjoint
+    subjects.
     """
 
     def __init__(
