@@ -55,7 +55,7 @@ class RouteTemplates:
 
 
 def _contexts_by_endpoint(routes: Sequence[BaseRoute]) -> dict[object, list[RouteContext]]:
-    by_endpoint = defaultdict(list)
+    by_endpoint: dict[object, list[RouteContext]] = defaultdict(list)
     for context in iter_route_contexts(routes):
         by_endpoint[context.endpoint].append(context)
-    return dict(by_endpoint)
+    return by_endpoint
