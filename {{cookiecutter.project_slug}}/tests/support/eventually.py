@@ -4,7 +4,7 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import TypeVar
 
 _T = TypeVar("_T")
 
@@ -20,7 +20,7 @@ async def eventually(
     deadline = time.monotonic() + within_seconds
     while True:
         result = check()
-        value: _T = await result if inspect.isawaitable(result) else cast("_T", result)
+        value: _T = await result if inspect.isawaitable(result) else result
         if value:
             return value
         if time.monotonic() > deadline:
