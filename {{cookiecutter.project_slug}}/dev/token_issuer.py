@@ -81,6 +81,7 @@ class TokenIssuer:
         self.keys = [key]
         self.audience = audience
         self.issuer = issuer
+        self.jwks_url = ""  # known to whoever serves `app`
 
     def rotate(self, *, keep_old: bool = True) -> SigningKey:
         """Sign with a new key from now on; old keys stay published unless `keep_old` is False."""
