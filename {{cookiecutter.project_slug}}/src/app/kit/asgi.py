@@ -8,6 +8,15 @@ from starlette.routing import BaseRoute
 from starlette.types import Scope
 
 UNMATCHED = "unmatched"
+OTHER_METHOD = "_OTHER"
+"""What the semantic conventions of OpenTelemetry call a method that nobody knows."""
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+
+
+def method(scope: Scope) -> str:
+    """Return the request method, or `OTHER_METHOD`: safe as a label, since it is never text that the client chose."""
+    sent: str = scope["method"]
+    return sent if sent in _METHODS else OTHER_METHOD
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
@@ -26,16 +35,16 @@ class RouteTemplates:
     """
 
     def __init__(self) -> None:
-        self._by_route: dict[int, list[RouteContext]] | None = None
+        self._by_endpoint: dict[object, list[RouteContext]] | None = None
 
     def __call__(self, scope: Scope) -> str:
         """Return the template, or `UNMATCHED` when no route answered: never text that the client chose."""
-        route = scope.get("route")
-        if route is None:
+        endpoint = scope.get("endpoint")
+        if endpoint is None:
             return UNMATCHED
-        if self._by_route is None:
-            self._by_route = _contexts_by_route(scope["app"].routes)
-        contexts = self._by_route.get(id(route), [])
+        if self._by_endpoint is None:
+            self._by_endpoint = _contexts_by_endpoint(scope["app"].routes)
+        contexts = self._by_endpoint.get(endpoint, [])
         if len(contexts) == 1:
             return contexts[0].path_format or UNMATCHED
         # One router included twice, under two prefixes: the path tells which inclusion answered.
@@ -45,8 +54,8 @@ class RouteTemplates:
         return UNMATCHED
 
 
-def _contexts_by_route(routes: Sequence[BaseRoute]) -> dict[int, list[RouteContext]]:
-    by_route = defaultdict(list)
+def _contexts_by_endpoint(routes: Sequence[BaseRoute]) -> dict[object, list[RouteContext]]:
+    by_endpoint = defaultdict(list)
     for context in iter_route_contexts(routes):
-        by_route[id(context.original_route)].append(context)
-    return dict(by_route)
+        by_endpoint[context.endpoint].append(context)
+    return dict(by_endpoint)
