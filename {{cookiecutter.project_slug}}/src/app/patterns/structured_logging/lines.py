@@ -14,9 +14,13 @@ from app.kit import context
 from .exceptions import as_text, describe
 
 _MAX_TEXT = 4_000  # of an event that a library wrote, or of a value that had to be shown by its repr
-_RESERVED = frozenset(
-    "timestamp level service env version event logger request_id tenant actor trace_id span_id exception".split()
-)
+_RESERVED = frozenset({"timestamp", "level", "service", "env", "version", "event", "logger", "exception"}) | {
+    "request_id",
+    "tenant",
+    "actor",
+    "trace_id",
+    "span_id",
+}
 
 
 class Lines:
