@@ -65,9 +65,7 @@ async def _work(settings: Settings) -> None:
 
 async def _migrate(settings: Settings) -> None:
     """Bring the database schema to the newest revision."""
-    structured_logging.configure(
-        settings.logging, service=settings.service, env=settings.env, version=settings.version
-    )
+    structured_logging.configure(settings.logging, service=settings.service, env=settings.env, version=settings.version)
     patient = {"statement_timeout_seconds": settings.migrations.statement_timeout_seconds, "pool_size": 1}
     engine = create_engine(settings.database.model_copy(update=patient), application_name="migrate")
     newest = migrations.head(settings.migrations)

@@ -1,4 +1,4 @@
-"""The HTTP process, put together. This file is the table of contents: one line per pattern, in order, with the reason."""
+"""The HTTP process, put together. This is the table of contents: one line per pattern, in order, with the reason."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,7 +38,7 @@ def create_app(settings: Settings, health: Health) -> FastAPI:
     provider = tracing.configure(settings.tracing, **identity)
     metrics.set_build_info(**identity)
     keys_client = httpx.AsyncClient()
-    verifier = TokenVerifier(settings.authentication, keys_client, SystemClock())
+    verifier = TokenVerifier(settings.authentication, client=keys_client, clock=SystemClock())
     route_of = RouteTemplates()
 
     @asynccontextmanager

@@ -32,7 +32,7 @@ class _Server(uvicorn.Server):
 
 
 async def serve_until(stop: asyncio.Event, app: ASGIApp, settings: ServerSettings, health: Health) -> None:
-    """Serve `app` until `stop` is set, then drain: first look unready, then stop accepting, then finish what is in hand.
+    """Serve `app` until `stop` is set, then drain: look unready, then stop accepting, then finish what is in hand.
 
     Raises:
         CannotListen: the port is taken.

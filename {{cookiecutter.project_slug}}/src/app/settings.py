@@ -1,6 +1,6 @@
 """The only reader of the environment. Each pattern declares its own settings; here they become one tree.
 
-`APP_DATABASE__URL` is `settings.database.url`. `docs/settings.md` lists them all; `.env.example` holds the ones to begin with.
+`APP_DATABASE__URL` is `settings.database.url`. `.env.example` holds the ones to begin with.
 """
 
 from typing import Any, Literal, Self

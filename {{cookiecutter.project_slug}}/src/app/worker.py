@@ -16,7 +16,6 @@ from app.patterns.health import Health, HealthProbes
 from app.patterns.inbox import Consumer
 from app.patterns.metrics import MetricsEndpoint
 from app.patterns.outbox import NatsBroker, Relay
-
 from app.resources import Resources, add_checks, open_resources
 from app.server import serve_until
 from app.settings import Settings
@@ -80,7 +79,7 @@ async def _keep_running(name: str, job: Callable[[], Awaitable[None]], stop: asy
     while not stop.is_set():
         try:
             await job()
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it is, it is logged, counted and survived
             JOB_CRASHES.labels(name).inc()
             _log.exception("worker.job_crashed", job=name)
             await wait_or_stop(stop, _RESTART_SECONDS)

@@ -1,8 +1,8 @@
 """Problem details for HTTP APIs (RFC 9457): the only place where errors meet HTTP.
 
-Every answer that is not a success is one of these documents: from the domain, from validation, from the router (404, 405),
-from a layer (401, 413) and from a bug (500). It carries a stable `code` and the `request_id`, and never a stack trace
-or any input of the client.
+Every answer that is not a success is one of these documents: from the domain, from validation, from the router (404,
+405), from a layer (401, 413) and from a bug (500). It carries a stable `code` and the `request_id`, and never a stack
+trace or any input of the client.
 """
 
 import json

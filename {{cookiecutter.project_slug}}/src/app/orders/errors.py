@@ -1,13 +1,13 @@
 """What can go wrong with an order.
 
-    NotFound
-    └── OrderNotFound
-    Conflict
-    └── OrderStateConflict   the state machine has no such step
-    Invalid
-    └── InvalidCursor        the page token was not made by this API
-    Forbidden
-    └── PaymentRefused       the provider said no; the order is kept as `refused`
+NotFound
+└── OrderNotFound
+Conflict
+└── OrderStateConflict   the state machine has no such step
+Invalid
+└── InvalidCursor        the page token was not made by this API
+Forbidden
+└── PaymentRefused       the provider said no; the order is kept as `refused`
 """
 
 from app.kit.errors import Conflict, Forbidden, Invalid, NotFound

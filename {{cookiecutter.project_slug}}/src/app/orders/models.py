@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, DateTime, Index, Integer, Text, text
@@ -53,16 +53,23 @@ class Order(Base):
     """When the worker has to talk to the provider about this order; NULL when nothing is open."""
     version: Mapped[int] = mapped_column(Integer)
 
-    __mapper_args__: ClassVar[dict[str, Any]] = {"version_id_col": version}
+    __mapper_args__ = {"version_id_col": version}  # noqa: RUF012 - SQLAlchemy declares it as an instance variable
 
     @classmethod
     def receive(
-        cls, id: UUID, *, tenant_id: str, currency: str, items: list[dict[str, Any]], at: datetime, settle_after: datetime
+        cls,
+        order_id: UUID,
+        *,
+        tenant_id: str,
+        currency: str,
+        items: list[dict[str, Any]],
+        at: datetime,
+        settle_after: datetime,
     ) -> "Order":
         """Return a new order, `pending` until the provider has answered."""
         total = sum(item["quantity"] * item["unit_price_minor"] for item in items)
         return cls(
-            id=id,
+            id=order_id,
             tenant_id=tenant_id,
             _state=OrderState.PENDING,
             currency=currency,

@@ -1,5 +1,6 @@
 """The payment provider: the port the domain needs, and the HTTP client behind it."""
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Literal, Protocol
 from uuid import UUID
@@ -82,7 +83,7 @@ class HttpPaymentProvider:
             raise PaymentsUnavailable(f"The payment provider answered {response.status_code}.")
 
     async def _post(
-        self, path: str, *, json: dict[str, str | int] | None = None, headers: dict[str, str] | None = None
+        self, path: str, *, json: Mapping[str, object] | None = None, headers: dict[str, str] | None = None
     ) -> httpx.Response:
         url = self._settings.url.rstrip("/") + path
         try:

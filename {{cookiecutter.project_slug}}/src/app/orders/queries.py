@@ -67,5 +67,3 @@ async def next_position(session: AsyncSession, tenant: str, order_id: UUID) -> i
         TimelineEntry.tenant_id == tenant, TimelineEntry.order_id == order_id
     )
     return (await session.scalar(last) or 0) + 1
-
-

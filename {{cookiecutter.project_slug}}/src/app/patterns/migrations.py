@@ -126,4 +126,3 @@ def _upgrade_to_head(connection: Connection, settings: MigrationSettings) -> Non
 
 def _version(connection: Connection, newest: str) -> SchemaVersion:
     return SchemaVersion(MigrationContext.configure(connection).get_current_revision(), newest)
-

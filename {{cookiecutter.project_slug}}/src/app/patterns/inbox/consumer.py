@@ -43,15 +43,18 @@ class ConsumerSettings(BaseModel):
     ack_wait_seconds: float = Field(
         10.0, gt=0, description="After this long without an acknowledgement the broker gives up on a consumer."
     )
-    retry_seconds: float = Field(0.5, gt=0, description="Pause after the first failure of a message; doubles each time.")
+    retry_seconds: float = Field(
+        0.5, gt=0, description="Pause after the first failure of a message; doubles each time."
+    )
     retry_max_seconds: float = Field(60.0, gt=0, description="Longest such pause.")
 
 
 class Consumer:
     """A durable consumer that keeps the stream's order.
 
-    One message is in flight at a time, over all processes that run the same consumer: with more, a crash would let later
-    messages overtake the one that must be delivered again. To go faster, run several consumers on disjoint subjects.
+    One message is in flight at a time, over all processes that run the same consumer: with more, a crash would let
+    later messages overtake the one that must be delivered again. To go faster, run several consumers on disjoint
+    subjects.
     """
 
     def __init__(

@@ -24,7 +24,9 @@ class BrokerSettings(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     url: SecretStr = Field(description="nats://user:password@host:port")
-    stream: str = Field("EVENTS", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="JetStream stream that holds the events.")
+    stream: str = Field(
+        "EVENTS", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="JetStream stream that holds the events."
+    )
     subject_prefix: str = Field("events", pattern=r"^[a-z0-9-]{1,64}$", description="Subjects are PREFIX.EVENT_TYPE.")
     connect_timeout_seconds: float = Field(2.0, gt=0, description="Longest wait for a connection.")
     publish_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for acknowledgements of one batch.")

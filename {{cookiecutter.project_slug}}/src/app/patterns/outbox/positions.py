@@ -1,12 +1,12 @@
 """Where in each lane to start reading.
 
-A relay deletes what it has published, but PostgreSQL keeps deleted rows until vacuum may remove them, which is not while
-any old snapshot lives. Reading each lane from its beginning would walk over all of them again and again: 400 ms a claim
-after 300 000 events. So a relay remembers, per lane, a floor: an id below which nothing can ever appear again.
+A relay deletes what it has published, but PostgreSQL keeps deleted rows until vacuum may remove them, which is not
+while any old snapshot lives. Reading each lane from its beginning would walk over all of them again and again: 400 ms
+a claim after 300 000 events. So a relay remembers, per lane, a floor: an id below which nothing can ever appear again.
 
 Ids alone do not tell. A slow transaction may commit an id below those already published, and skipping it, even for a
-moment, would let a later event of the same aggregate overtake it. The transaction ids do tell: whoever took an id that
-was smaller than `last_id` in a pass had its transaction id before that pass took its snapshot, so it is below the
+moment, would let a later event of the same aggregate overtake it. The transaction ids do tell: whoever took an id
+smaller than a pass's `last_id` had its transaction id before that pass took its snapshot, so it is below the
 snapshot's xmax. Once a later snapshot's xmin has reached that xmax, all of them have ended; what they committed was
 visible to that later pass, and the floor may rise to `last_id`.
 """
@@ -39,7 +39,8 @@ class LanePositions:
         if checkpoint is not None:
             if xmin < checkpoint.xmax:
                 return
-            self._floors[lane] = max(self._floors[lane], checkpoint.last_id)
+            # Not beyond what this pass has read: latecomers may have been more than it could take.
+            self._floors[lane] = max(self._floors[lane], min(checkpoint.last_id, last_id))
         self._checkpoints[lane] = _Checkpoint(last_id, xmax)
 
     def kept(self, lane: int, first_id: int) -> None:

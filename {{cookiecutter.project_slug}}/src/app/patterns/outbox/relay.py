@@ -28,7 +28,9 @@ class RelaySettings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    lanes_per_pass: int = Field(8, ge=1, le=LANES, description="Lanes one pass may hold; the others are free for other relays.")
+    lanes_per_pass: int = Field(
+        8, ge=1, le=LANES, description="Lanes one pass may hold; the others are free for other relays."
+    )
     events_per_lane: int = Field(64, ge=1, le=1000, description="Events one pass takes from one lane.")
     poll_seconds: float = Field(0.25, gt=0, description="Longest pause between two looks when no NOTIFY arrives.")
     retry_seconds: float = Field(1.0, gt=0, description="Pause after the first refusal of an event; doubles each time.")

@@ -1,13 +1,14 @@
 """Waking the relay: NOTIFY after commit, at most once every few milliseconds per process.
 
 NOTIFY inside the business transaction takes a lock that is held until commit, which makes all writers queue: a fifth of
-the throughput at 48 connections. A signal sent after the commit, on a connection of its own, costs a tenth. A lost signal
-costs nothing but time: relays also poll.
+the throughput at 48 connections. A signal sent after the commit, on a connection of its own, costs a tenth. A lost
+signal costs nothing but time: relays also poll.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import Self
 
 import structlog
 from sqlalchemy import event, text
@@ -35,7 +36,7 @@ class Notifier:
         self._pending = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def __aenter__(self) -> "Notifier":
+    async def __aenter__(self) -> Self:
         event.listen(Session, "after_commit", self._after_commit)
         self._task = asyncio.create_task(self._run(), name="outbox-notifier")
         return self
