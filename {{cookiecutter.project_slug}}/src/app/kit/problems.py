@@ -17,9 +17,9 @@ from opentelemetry import trace
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.kit import context
+from app.kit import asgi, context
 from app.kit.errors import AppError, Conflict, Forbidden, Invalid, NotFound, RateLimited, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -139,19 +139,13 @@ class Problems:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
-
-        async def note_start(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
+        exchange, receive, send = asgi.observe(scope, receive, send)
         try:
-            await self._app(scope, receive, note_start)
+            await self._app(scope, receive, send)
         except Exception as exc:
             problem = from_error(exc, self._statuses) if isinstance(exc, AppError) else _from_bug(exc)
             response = _response(problem, scope)
-            if started:  # too late for another answer: let the server cut the connection
+            if exchange.status is not None:  # too late for another answer: let the server cut the connection
                 raise
             await response(scope, receive, send)
 

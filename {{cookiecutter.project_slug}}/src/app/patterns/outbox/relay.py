@@ -125,6 +125,7 @@ class Relay:
         Raises:
             BrokerUnavailable: the broker did not answer; nothing changed in the table.
         """
+        await self._broker.open()  # first: without a broker there is no reason to hold a transaction
         with telemetry.PASS_SECONDS.time():
             async with self._engine.begin() as connection:
                 batch = await self._claim(connection)
