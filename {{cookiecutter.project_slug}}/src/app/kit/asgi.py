@@ -1,16 +1,17 @@
 """The few words of ASGI that several layers share."""
 
+import re
 from collections import defaultdict
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
-from fastapi.routing import RouteContext, iter_route_contexts
+from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Scope
 
 UNMATCHED = "unmatched"
 OTHER_METHOD = "_OTHER"
 """What the semantic conventions of OpenTelemetry call a method that nobody knows."""
-_EXCHANGE = "exchange"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
 
@@ -28,56 +29,6 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
-class Exchange:
-    """What passes between client and application, observed once for all layers that want to know.
-
-    Wrapping `send` costs more than most layers do with what they see. So the outermost layer that asks wraps, and the
-    others read.
-    """
-
-    __slots__ = ("_receive", "_send", "complete", "disconnected", "headers", "request_bytes", "response_bytes", "status")
-
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self._receive = receive
-        self._send = send
-        self.status: int | None = None
-        """None until the response begins."""
-        self.complete = False
-        self.disconnected = False
-        """The client left before its answer was complete, as far as anybody asked."""
-        self.request_bytes = 0
-        self.response_bytes = 0
-        self.headers: list[tuple[bytes, bytes]] = []
-        """Added to those of the application when the response begins."""
-
-    async def receive(self) -> Message:
-        message = await self._receive()
-        if message["type"] == "http.request":
-            self.request_bytes += len(message.get("body", b""))
-        elif not self.complete:  # servers also report a disconnect after a complete response: that one is no news
-            self.disconnected = True
-        return message
-
-    def send(self, message: Message) -> Awaitable[None]:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            if self.headers:
-                message["headers"] = [*message.get("headers", ()), *self.headers]
-        elif message["type"] == "http.response.body":
-            self.response_bytes += len(message.get("body", b""))
-            self.complete = not message.get("more_body", False)
-        return self._send(message)
-
-
-def observe(scope: Scope, receive: Receive, send: Send) -> tuple[Exchange, Receive, Send]:
-    """Return the exchange of this request, and what to call the next layer with."""
-    exchange: Exchange | None = scope.get(_EXCHANGE)
-    if exchange is not None:
-        return exchange, receive, send
-    exchange = scope[_EXCHANGE] = Exchange(receive, send)
-    return exchange, exchange.receive, exchange.send
-
-
 class RouteTemplates:
     """Names the route that answered a request by its template, such as `/v1/orders/{order_id}`.
 
@@ -86,7 +37,7 @@ class RouteTemplates:
     """
 
     def __init__(self) -> None:
-        self._by_endpoint: dict[object, list[RouteContext]] | None = None
+        self._by_endpoint: dict[object, list[_Route]] | None = None
 
     def __call__(self, scope: Scope) -> str:
         """Return the template, or `UNMATCHED` when no route answered: never text that the client chose."""
@@ -94,19 +45,25 @@ class RouteTemplates:
         if endpoint is None:
             return UNMATCHED
         if self._by_endpoint is None:
-            self._by_endpoint = _contexts_by_endpoint(scope["app"].routes)
-        contexts = self._by_endpoint.get(endpoint, [])
-        if len(contexts) == 1:
-            return contexts[0].path_format or UNMATCHED
+            self._by_endpoint = _routes_by_endpoint(scope["app"].routes)
+        routes = self._by_endpoint.get(endpoint, ())
+        if len(routes) == 1:
+            return routes[0].template
         # One router included twice, under two prefixes: the path tells which inclusion answered.
-        for context in contexts:
-            if context.path_regex.match(scope["path"]):
-                return context.path_format or UNMATCHED
+        for route in routes:
+            if route.path_regex.match(scope["path"]):
+                return route.template
         return UNMATCHED
 
 
-def _contexts_by_endpoint(routes: Sequence[BaseRoute]) -> dict[object, list[RouteContext]]:
+class _Route(NamedTuple):
+    template: str
+    path_regex: re.Pattern[str]
+
+
+def _routes_by_endpoint(routes: Sequence[BaseRoute]) -> dict[object, list[_Route]]:
     by_endpoint = defaultdict(list)
     for context in iter_route_contexts(routes):
-        by_endpoint[context.endpoint].append(context)
+        if context.path_format:
+            by_endpoint[context.endpoint].append(_Route(context.path_format, context.path_regex))
     return dict(by_endpoint)

@@ -6,7 +6,7 @@ trace or any input of the client.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -17,9 +17,9 @@ from opentelemetry import trace
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.kit import asgi, context
+from app.kit import context
 from app.kit.errors import AppError, Conflict, Forbidden, Invalid, NotFound, RateLimited, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -139,13 +139,19 @@ class Problems:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        exchange, receive, send = asgi.observe(scope, receive, send)
+        started = False
+
+        def note_start(message: Message) -> Awaitable[None]:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            return send(message)
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, note_start)
         except Exception as exc:
             problem = from_error(exc, self._statuses) if isinstance(exc, AppError) else _from_bug(exc)
             response = _response(problem, scope)
-            if exchange.status is not None:  # too late for another answer: let the server cut the connection
+            if started:  # too late for another answer: let the server cut the connection
                 raise
             await response(scope, receive, send)
 

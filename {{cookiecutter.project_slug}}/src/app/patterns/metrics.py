@@ -22,7 +22,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.kit import asgi
 
@@ -100,16 +100,23 @@ class RedMetrics:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        status = 500  # what the server answers when the application fails without an answer
         begun = time.perf_counter()
-        exchange, receive, send = asgi.observe(scope, receive, send)
+
+        def note_status(message: Message) -> Awaitable[None]:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            return send(message)
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, note_status)
         finally:
             span = trace.get_current_span().get_span_context()
             self._histogram.observe(
                 route=self._route_of(scope),
                 method=asgi.method(scope),
-                status=exchange.status or 500,  # what the server answers when the application fails without an answer
+                status=status,
                 seconds=time.perf_counter() - begun,
                 trace_id=span.trace_id if span.trace_flags.sampled else None,
             )
