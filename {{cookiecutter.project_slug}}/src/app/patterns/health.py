@@ -26,6 +26,7 @@ Check = Callable[[], Awaitable[object]]
 """Returns when the dependency works, raises when it does not; what it returns is ignored."""
 Status = Literal["pass", "warn", "fail"]
 
+_PATHS = frozenset({"/livez", "/readyz", "/startupz"})
 _log = structlog.get_logger(__name__)
 _CACHE_SECONDS = 1.0  # many load balancers probing at once must not become load on the database
 
@@ -116,28 +117,23 @@ class HealthProbes:
         self._app = app
         self._health = health
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        report = await self._report(scope) if scope["type"] == "http" else None
-        if report is None:
-            await self._app(scope, receive, send)
-            return
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "http" and scope["path"] in _PATHS and scope["method"] in {"GET", "HEAD"}:
+            return self._answer(scope, receive, send)
+        return self._app(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        match scope["path"]:
+            case "/livez":
+                report = self._health.live()
+            case "/startupz":
+                report = self._health.startup()
+            case _:
+                report = await self._health.ready()
         status = 503 if report.status == "fail" else 200
         body = json.dumps({"status": report.status, "checks": report.checks}).encode()
         response = Response(body, status, {"Cache-Control": "no-store"}, "application/json")
         await response(scope, receive, send)
-
-    async def _report(self, scope: Scope) -> Report | None:
-        if scope["method"] not in {"GET", "HEAD"}:
-            return None
-        match scope["path"]:
-            case "/livez":
-                return self._health.live()
-            case "/readyz":
-                return await self._health.ready()
-            case "/startupz":
-                return self._health.startup()
-            case _:
-                return None
 
 
 def _not_yet(state: str) -> Report:
