@@ -1,8 +1,8 @@
 """The answers: each is checked the moment it is given, and turned into text that is safe where it lands.
 
-cookiecutter loads this module by `_extensions` in cookiecutter.json. The private variables there (`__name`, `__slug`, ...)
+cookiecutter loads this module by `_extensions` in cookiecutter.json. The private variables there (`__name`, `__slug`)
 are rendered in order, between two questions, so a bad answer stops at once and before any folder exists. A hook could
-not do that: it runs after the last question, and cookiecutter prints two tracebacks around its message. An error raised
+not do that: it runs after the last question, and cookiecutter prints a traceback below its message. An error raised
 here, cookiecutter prints as one line, and exits with 1.
 """
 
@@ -25,8 +25,8 @@ _BIDIRECTIONAL = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u20
 _INVISIBLE = frozenset({"Cc", "Cs", "Zl", "Zp"})  # control, surrogate, line and paragraph separators
 _NONCHARACTERS = 0xFFFE  # U+xxFFFE and U+xxFFFF: not allowed in YAML
 _SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-# 32: an ElastiCache identifier ends at 40, and an environment's name (`-staging`) is appended. Kubernetes allows 63 for a
-# label and 52 for a CronJob. Two hyphens in a row are not allowed in RDS and ElastiCache identifiers.
+# 32: an ElastiCache identifier ends at 40, and an environment's name (`-staging`) is appended. Kubernetes allows 63 for
+# a label and 52 for a CronJob. Two hyphens in a row are not allowed in RDS and ElastiCache identifiers.
 _SLUG_LENGTH = range(3, 33)
 _OWNER = re.compile(r"[a-z0-9]+([-_.][a-z0-9]+)*")  # an entity name in Backstage
 _MAX_OWNER = 63
@@ -37,7 +37,7 @@ _URL = re.compile(
 )
 
 
-class BadAnswer(FailedHookException):
+class BadAnswer(FailedHookException):  # type: ignore[misc]  # cookiecutter ships no types
     """An answer is refused; cookiecutter prints the message as its last line."""
 
 
@@ -157,7 +157,7 @@ class Answers(Extension):
         environment.filters.update(filters)
         self._own = _own_sources()
 
-    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:
+    def preprocess(self, source: str, name: str | None, filename: str | None = None) -> str:  # noqa: ARG002 - Jinja names it
         """Let through files, which have a name, and what the template itself renders without one."""
         fault = _syntax_fault(source)
         if name is None and fault is not None and source not in self._own:

@@ -6,145 +6,24 @@ import shutil
 import subprocess
 import tomllib
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import hcl2
 import pytest
 import yaml
+from answer_tables import FRIENDLY_TEXTS, HOSTILE
+from baking import Bakery
 from markdown_it import MarkdownIt
 
-from baking import Bakery
 from plimsoll_answers import BadAnswer
-
-HOSTILE_SLUGS = {
-    "empty": "",
-    "blank": "   ",
-    "too short": "ab",
-    "too long": "a" * 33,
-    "upper case": "Orders",
-    "underscore": "order_service",
-    "leading digit": "1orders",
-    "leading hyphen": "-orders",
-    "trailing hyphen": "orders-",
-    "double hyphen": "order--service",
-    "path": "../orders",
-    "absolute path": "/tmp/orders",
-    "dot": "orders.api",
-    "space": "order service",
-    "double quote": 'order"s',
-    "single quote": "order's",
-    "backslash": "order\\s",
-    "newline": "orders\n",
-    "inner newline": "ord\ners",
-    "NUL": "ord\0ers",
-    "accent": "commandés",
-    "Cyrillic look-alike": "оrders",
-    "full-width": "ｏrders",
-    "template expression": "{{ 7 * 7 }}",
-    "template statement": "{% if true %}orders{% endif %}",
-    "template comment": "orders{# x #}",
-    "broken template": "{{ orders",
-    "shell": "orders;ls",
-    "its own dependency": "fastapi",
-}
-HOSTILE_TEXTS = {
-    "empty": "",
-    "blank": " \u00a0 ",
-    "newline": "two\nlines",
-    "trailing newline": "one line\n",
-    "carriage return": "two\rlines",
-    "tab": "a\tb",
-    "NUL": "a\0b",
-    "escape": "a\x1b[31mb",
-    "delete": "a\x7fb",
-    "C1 control": "a\x85b",
-    "line separator": "a\u2028b",
-    "right-to-left override": "a\u202eb",
-    "isolate": "a\u2066b",
-    "right-to-left mark": "a\u200fb",
-    "surrogate": "a\ud800b",
-    "noncharacter": "a\uffffb",
-    "too long": "x" * 201,
-    "leading space": " name",
-    "trailing space": "name ",
-    "template expression": "{{ cookiecutter.project_slug }}",
-    "template statement": "a {% raw %} b",
-    "template comment": "a {# b #} c",
-    "broken template": "a {{ b",
-}
-HOSTILE_URLS = {
-    "empty": "",
-    "no scheme": "git.example.com/team/orders",
-    "git over ssh": "git@git.example.com:team/orders.git",
-    "ssh": "ssh://git.example.com/team/orders",
-    "file": "file:///srv/orders",
-    "script": "javascript:alert(1)",
-    "user": "https://someone@git.example.com/orders",
-    "password": "https://someone:secret@git.example.com/orders",
-    "no host": "https:///orders",
-    "space": "https://git.example.com/my orders",
-    "newline": "https://git.example.com/orders\n",
-    "quote": 'https://git.example.com/or"ders',
-    "angle brackets": "https://git.example.com/<orders>",
-    "interpolation": "https://git.example.com/${orders}",
-    "query": "https://git.example.com/orders?token=1",
-    "accent": "https://git.example.com/commandés",
-    "too long": "https://git.example.com/" + "x" * 200,
-    "template": "https://git.example.com/{{ 7 * 7 }}",
-}
-HOSTILE_OWNERS = {
-    "empty": "",
-    "upper case": "Orders",
-    "space": "team orders",
-    "newline": "team\n",
-    "quote": 'te"am',
-    "leading hyphen": "-team",
-    "slash": "group/team",
-    "too long": "x" * 64,
-    "accent": "équipe",
-    "template": "{{ team }}",
-}
-FRIENDLY_TEXTS = {
-    "plain": "Takes orders",
-    "accents": "Commandés à Zürich, naïvement",
-    "other scripts": "注文サービス Заказы",
-    "emoji": "Orders \U0001f680 \U0001f468\u200d\U0001f469\u200d\U0001f467",
-    "double quotes": 'The "Order" service',
-    "only quotes": '""',
-    "single quotes": "Bob's 'orders'",
-    "backslashes": "C:\\new\\table \\ \\\\ \\u0041",
-    "ampersand and entity": "Tea & Co &amp; &#65;",
-    "percent and hash": "50% off #1 # %d %(x)s",
-    "angle brackets": "<script>alert(1)</script> <b> a < b > c",
-    "interpolation": "${var.x} %{if} $${y} %%{z} $ % ${",
-    "shell": "$(rm) `ls` $HOME ~ !!",
-    "Markdown": "*a* _b_ **c** [d](e) ![f](g) ~~h~~ | i | `j`",
-    "number and full stop": "1. First",
-    "bullet": "- first",
-    "plus": "+ first",
-    "heading": "# first #",
-    "rule": "---",
-    "underline": "===",
-    "YAML": "key: value, [a, b], {c: d} # not a comment",
-    "YAML words": "null",
-    "braces": "{ } { % }",
-    "brackets of rich": "[bold]x[/bold]",
-    "two spaces": "a  b",
-    "longest": "é" * 200,
-}
 
 
 @pytest.mark.parametrize(
     ("question", "answer"),
     [
         pytest.param(question, answer, id=f"{question}: {name}")
-        for question, table in [
-            ("project_slug", HOSTILE_SLUGS),
-            ("project_name", HOSTILE_TEXTS),
-            ("description", HOSTILE_TEXTS),
-            ("repository_url", HOSTILE_URLS),
-            ("owner_team", HOSTILE_OWNERS),
-        ]
+        for question, table in HOSTILE.items()
         for name, answer in table.items()
     ],
 )
@@ -292,12 +171,19 @@ def test_terraform_reads_the_description_back(
         return
     lines = []
     for text in FRIENDLY_TEXTS.values():
-        tfvars = (bakery.bake(project_slug="orders", description=text) / "deploy/terraform/terraform.tfvars").read_text()
+        tfvars = (
+            bakery.bake(project_slug="orders", description=text) / "deploy/terraform/terraform.tfvars"
+        ).read_text()
         lines.append(next(line for line in tfvars.splitlines() if line.startswith("description")).split(" = ", 1)[1])
     (tmp_path / "main.tf").write_text("locals {\n  texts = [\n    " + ",\n    ".join(lines) + "\n  ]\n}\n")
 
     shown = subprocess.run(
-        ["terraform", "console"], input="jsonencode(local.texts)\n", cwd=tmp_path, capture_output=True, text=True, check=True
+        ["terraform", "console"],
+        input="jsonencode(local.texts)\n",
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
     )
 
     assert json.loads(json.loads(shown.stdout)) == list(FRIENDLY_TEXTS.values())
@@ -308,7 +194,7 @@ def _markdown_lines(path: Path) -> list[tuple[str, str]]:
     tokens = MarkdownIt().parse(path.read_text())
     return [
         (opening.tag, "".join(child.content for child in inline.children or []))
-        for opening, inline in zip(tokens, tokens[1:], strict=False)
+        for opening, inline in pairwise(tokens)
         if inline.type == "inline"
     ]
 
