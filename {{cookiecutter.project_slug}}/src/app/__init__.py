@@ -1,0 +1,1 @@
+"""The service. `main.py` is its table of contents."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -55,3 +56,9 @@ class ManualClock:
     def advance(self, seconds: float) -> None:
         """Move both wall and monotonic time forward by `seconds`."""
         self._elapsed += seconds
+
+
+async def wait_or_stop(stop: asyncio.Event, seconds: float) -> None:
+    """Return after `seconds`, or as soon as `stop` is set."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), seconds)

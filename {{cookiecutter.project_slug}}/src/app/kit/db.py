@@ -5,7 +5,8 @@ from contextlib import asynccontextmanager
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from sqlalchemy import MetaData
-from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 

@@ -1,8 +1,8 @@
 """Problem details for HTTP APIs (RFC 9457): the only place where errors meet HTTP.
 
-Every answer that is not a success is one of these documents: from the domain, from validation, from the router (404, 405),
-from a layer (401, 413) and from a bug (500). It carries a stable `code` and the `request_id`, and never a stack trace
-or any input of the client.
+Every answer that is not a success is one of these documents: from the domain, from validation, from the router (404,
+405), from a layer (401, 413) and from a bug (500). It carries a stable `code` and the `request_id`, and never a stack
+trace or any input of the client.
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from opentelemetry import trace
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -42,6 +43,26 @@ _CODE_BY_STATUS: Mapping[int, str] = {
     415: "unsupported_media_type",
 }
 _MAX_VALIDATION_ERRORS = 20  # a hostile body with 10 000 mistakes must not become a 1 MB answer
+
+
+class ProblemDocument(BaseModel):
+    """What a client receives, as the API's description shows it."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+    errors: list[dict[str, str]] = []
+
+
+_DESCRIBED = {
+    "description": "A problem document (RFC 9457)",
+    "content": {MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}},
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {"default": _DESCRIBED, 422: _DESCRIBED}
+"""For routers: replaces FastAPI's own description of errors, which is not what `install` answers."""
 
 
 @dataclass(frozen=True, slots=True)

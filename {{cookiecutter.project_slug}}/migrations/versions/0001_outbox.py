@@ -1,0 +1,41 @@
+"""Transactional outbox: see `src/app/patterns/outbox/`."""
+
+from alembic import op
+
+revision = "0001_outbox"
+down_revision = None
+
+
+def upgrade() -> None:
+    op.execute("""
+        CREATE TABLE outbox (
+            transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
+            lane smallint NOT NULL,
+            id bigint GENERATED ALWAYS AS IDENTITY (CACHE 1) NOT NULL,
+            event_id uuid NOT NULL,
+            tenant_id text NOT NULL,
+            aggregate text NOT NULL,
+            type text NOT NULL,
+            envelope jsonb NOT NULL,
+            created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+            attempts smallint NOT NULL DEFAULT 0,
+            not_before timestamptz NOT NULL DEFAULT '-infinity',
+            PRIMARY KEY (lane, id)
+        ) WITH (
+            -- Rows live for milliseconds: vacuum by number of dead rows, and without pausing.
+            autovacuum_vacuum_scale_factor = 0,
+            autovacuum_vacuum_threshold = 5000,
+            autovacuum_vacuum_cost_delay = 0
+        )
+    """)
+    op.execute("COMMENT ON TABLE outbox IS 'Events that are committed and not yet published.'")
+    op.execute("CREATE TABLE outbox_lane (lane smallint PRIMARY KEY)")
+    op.execute(
+        "COMMENT ON TABLE outbox_lane IS 'One row per lane, only ever locked: who holds the row publishes the lane.'"
+    )
+    op.execute("INSERT INTO outbox_lane SELECT generate_series(0, 63)")
+
+
+def downgrade() -> None:
+    op.execute("DROP TABLE outbox_lane")
+    op.execute("DROP TABLE outbox")

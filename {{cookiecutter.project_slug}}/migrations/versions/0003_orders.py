@@ -1,0 +1,66 @@
+"""The example domain: orders and their timeline, see `src/app/orders/`."""
+
+from alembic import op
+
+revision = "0003_orders"
+down_revision = "0002_inbox"
+
+
+def upgrade() -> None:
+    op.execute("""
+        CREATE TABLE orders (
+            id uuid PRIMARY KEY,
+            tenant_id text NOT NULL,
+            state text NOT NULL CHECK (state IN ('pending', 'placed', 'refused', 'cancelled')),
+            currency text NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+            total_minor bigint NOT NULL CHECK (total_minor > 0),
+            items jsonb NOT NULL,
+            created_at timestamptz NOT NULL,
+            settle_after timestamptz,
+            version integer NOT NULL
+        )
+    """)
+    op.execute("CREATE INDEX orders_tenant_id_id_idx ON orders (tenant_id, id DESC)")
+    op.execute("CREATE INDEX orders_settle_after_idx ON orders (settle_after) WHERE settle_after IS NOT NULL")
+    # The state machine of models.TRANSITIONS once more, for whoever comes with SQL.
+    op.execute("""
+        CREATE FUNCTION orders_check_step() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+            IF TG_OP = 'INSERT' THEN
+                IF NEW.state <> 'pending' THEN
+                    RAISE EXCEPTION 'an order starts as pending, not as %', NEW.state USING ERRCODE = 'check_violation';
+                END IF;
+            ELSIF (OLD.state, NEW.state) NOT IN
+                    (('pending', 'placed'), ('pending', 'refused'), ('placed', 'cancelled')) THEN
+                RAISE EXCEPTION 'an order that is % cannot become %', OLD.state, NEW.state
+                    USING ERRCODE = 'check_violation';
+            END IF;
+            RETURN NEW;
+        END
+        $$
+    """)
+    op.execute("""
+        CREATE TRIGGER orders_check_first_state BEFORE INSERT ON orders
+        FOR EACH ROW EXECUTE FUNCTION orders_check_step()
+    """)
+    op.execute("""
+        CREATE TRIGGER orders_check_step BEFORE UPDATE ON orders
+        FOR EACH ROW WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION orders_check_step()
+    """)
+    op.execute("""
+        CREATE TABLE order_timeline (
+            tenant_id text NOT NULL,
+            order_id uuid NOT NULL,
+            position integer NOT NULL,
+            event_id uuid NOT NULL UNIQUE,
+            type text NOT NULL,
+            occurred_at timestamptz NOT NULL,
+            PRIMARY KEY (tenant_id, order_id, position)
+        )
+    """)
+
+
+def downgrade() -> None:
+    op.execute("DROP TABLE order_timeline")
+    op.execute("DROP TABLE orders")
+    op.execute("DROP FUNCTION orders_check_step")

@@ -1,0 +1,106 @@
+"""The operator's commands. A mistake ends with one line on standard error that says what to do, and exit status 1."""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+from sqlalchemy.exc import DBAPIError
+
+from app import main as http
+from app import worker
+from app.kit.db import create_engine, is_unavailable
+from app.patterns import migrations, structured_logging
+from app.patterns.health import Health
+from app.server import CannotListen, CannotStart, serve_until
+from app.settings import BadSettings, Settings, load
+
+
+class CommandFailed(Exception):
+    """The command cannot do its work; the message is for the operator."""
+
+
+def main() -> None:
+    """Entry point of the `app` command."""
+    arguments = _parser().parse_args()
+    try:
+        settings = load()
+    except BadSettings as exc:
+        sys.exit(f"app: these settings are missing or wrong:\n{exc}\nSee .env.example for an example of each.")
+    try:
+        run = asyncio.run if sys.platform == "win32" else _uvloop_run
+        run(arguments.command(settings))
+    except (CommandFailed, CannotListen, CannotStart, FileNotFoundError) as exc:
+        sys.exit(f"app: {exc}")
+    except ExceptionGroup as group:
+        expected, unexpected = group.split((CannotListen, CannotStart))
+        if expected is None or unexpected is not None:
+            raise
+        sys.exit(f"app: {expected.exceptions[0]}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="app", description="Run and operate this service.")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    for name, command in _COMMANDS.items():
+        sub = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
+        sub.set_defaults(command=command)
+    return parser
+
+
+async def _serve(settings: Settings) -> None:
+    """Answer HTTP requests."""
+    health = Health()
+    stop = _stop_on_signal()
+    await serve_until(stop, http.create_app(settings, health), settings.http, health)
+
+
+async def _work(settings: Settings) -> None:
+    """Relay events, consume events, settle orders."""
+    await worker.run(settings, _stop_on_signal())
+
+
+async def _migrate(settings: Settings) -> None:
+    """Bring the database schema to the newest revision."""
+    structured_logging.configure(settings.logging, service=settings.service, env=settings.env, version=settings.version)
+    patient = {"statement_timeout_seconds": settings.migrations.statement_timeout_seconds, "pool_size": 1}
+    engine = create_engine(settings.database.model_copy(update=patient), application_name="migrate")
+    newest = migrations.head(settings.migrations)
+    try:
+        before = await migrations.upgrade(engine, settings.migrations)
+    except (DBAPIError, OSError) as exc:
+        if is_unavailable(exc):
+            raise CommandFailed("PostgreSQL cannot be reached at APP_DATABASE__URL; is it running?") from exc
+        raise CommandFailed(f"a migration failed and was rolled back: {exc}") from exc
+    finally:
+        await engine.dispose()
+    print(f"schema is at {newest}" + (", nothing to do" if before.up_to_date else f" (was at {before.current})"))
+
+
+async def _openapi(settings: Settings) -> None:
+    """Print the API's description (OpenAPI 3.1) as JSON."""
+    print(json.dumps(http.create_app(settings, Health()).openapi(), indent=2))
+
+
+def _stop_on_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+def _uvloop_run(main: Coroutine[Any, Any, None]) -> None:
+    import uvloop  # noqa: PLC0415 - not there on Windows
+
+    uvloop.run(main)
+
+
+_COMMANDS: dict[str, Callable[[Settings], Awaitable[None]]] = {
+    "serve": _serve,
+    "worker": _work,
+    "migrate": _migrate,
+    "openapi": _openapi,
+}

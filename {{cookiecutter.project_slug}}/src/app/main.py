@@ -1,0 +1,80 @@
+"""The HTTP process, put together. This is the table of contents: one line per pattern, in order, with the reason."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+import httpx
+from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
+
+from app.kit import problems
+from app.kit.asgi import RouteTemplates
+from app.kit.clock import SystemClock
+from app.orders.errors import PaymentRefused
+from app.orders.routes import router as orders_router
+from app.patterns import metrics, structured_logging, tracing
+from app.patterns.authentication import Authentication, TokenVerifier, Unauthenticated
+from app.patterns.body_limit import BodyLimit, BodyTooLarge
+from app.patterns.health import Health, HealthProbes
+from app.patterns.metrics import MetricsEndpoint, RedMetrics
+from app.patterns.outbox import Notifier
+from app.patterns.request_id import RequestId
+from app.patterns.structured_logging import AccessLog
+from app.resources import add_checks, open_resources
+from app.settings import Settings
+
+STATUSES = {  # errors whose HTTP status is more than their category
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
+    PaymentRefused: HTTPStatus.PAYMENT_REQUIRED,
+    BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+}
+
+
+def create_app(settings: Settings, health: Health) -> FastAPI:
+    """Return the ASGI application; it opens its connections when the server starts it."""
+    identity = {"service": settings.service, "env": settings.env, "version": settings.version}
+    structured_logging.configure(settings.logging, **identity)
+    provider = tracing.configure(settings.tracing, **identity)
+    metrics.set_build_info(**identity)
+    keys_client = httpx.AsyncClient()
+    verifier = TokenVerifier(settings.authentication, client=keys_client, clock=SystemClock())
+    route_of = RouteTemplates()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with (
+            keys_client,
+            open_resources(settings, provider, role="http") as resources,
+            Notifier(resources.engine),
+        ):
+            app.state.orders = resources.orders  # second resource: its service here
+            add_checks(health, settings, resources.engine)
+            health.mark_started()
+            yield
+        tracing.shut_down(provider)
+
+    app = FastAPI(
+        title=settings.service,
+        version=settings.version,
+        lifespan=lifespan,
+        # FastAPI has OpenTelemetry of its own since 0.165. Off: it has no way past it for unsampled requests.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+        middleware=[  # outside in: a request passes them from top to bottom, its answer from bottom to top
+            Middleware(HealthProbes, health=health),  # first: answers even when everything below is busy
+            Middleware(MetricsEndpoint),  # before anything that would count or log the scrape itself
+            Middleware(RequestId),  # before whatever writes the id down
+            Middleware(RedMetrics, route_of=route_of),  # outside whatever refuses, so that refusals are counted
+            Middleware(AccessLog, route_of=route_of),  # same, for the log line
+            Middleware(problems.Problems, statuses=STATUSES),  # inside the two above: they see the final status
+            Middleware(BodyLimit, max_bytes=settings.http.max_body_bytes),  # before anybody reads the body
+            Middleware(Authentication, verifier=verifier),  # last: from here on the tenant is known
+        ],
+    )
+    problems.install(app, statuses=STATUSES)
+    v1 = APIRouter(prefix="/v1")
+    v1.include_router(orders_router)  # second resource: its router here
+    app.include_router(v1)
+    # Outermost of all, so that every line and metric above belongs to the request's span.
+    tracing.instrument(app, provider=provider, settings=settings.tracing)
+    return app

@@ -1,0 +1,69 @@
+"""The HTTP face of orders: translate, call the service, translate back."""
+
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from app.kit import problems
+from app.orders.errors import PaymentRefused
+from app.orders.models import OrderState
+from app.orders.schemas import OrderDetail, OrderPage, OrderView, PlaceOrder, decode_cursor, encode_cursor
+from app.orders.service import Orders
+from app.patterns.authentication import requires
+from app.patterns.tenancy import require_tenant
+
+
+def _orders(request: Request) -> Orders:
+    service = request.app.state.orders
+    assert isinstance(service, Orders)
+    return service
+
+
+_Orders = Annotated[Orders, Depends(_orders)]
+_Tenant = Annotated[str, Depends(require_tenant)]
+
+router = APIRouter(prefix="/orders", tags=["orders"], responses=problems.RESPONSES)
+
+
+@router.post("", status_code=HTTPStatus.CREATED, dependencies=[Depends(requires("orders:write"))])
+async def place(order: PlaceOrder, response: Response, orders: _Orders, tenant: _Tenant) -> OrderView:
+    """Place an order and pay it. 202 if the payment provider has not answered yet: the order is settled later."""
+    items = [item.model_dump() for item in order.items]
+    placed = await orders.place(tenant, currency=order.currency, items=items)
+    response.headers["Location"] = f"/v1/orders/{placed.id}"
+    match placed.state:
+        case OrderState.REFUSED:
+            raise PaymentRefused(f"The payment provider refused order {placed.id}.")
+        case OrderState.PENDING:
+            response.status_code = HTTPStatus.ACCEPTED
+    return OrderView.of(placed)
+
+
+@router.get("", dependencies=[Depends(requires("orders:read"))])
+async def list_page(
+    orders: _Orders,
+    tenant: _Tenant,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(max_length=64)] = None,
+) -> OrderPage:
+    """List the tenant's orders, newest first."""
+    before = decode_cursor(cursor) if cursor is not None else None
+    found = await orders.page(tenant, before=before, limit=limit + 1)  # one more tells whether there is a next page
+    shown = found[:limit]
+    next_cursor = encode_cursor(shown[-1]) if len(found) > limit else None
+    return OrderPage(orders=[OrderView.of(order) for order in shown], next_cursor=next_cursor)
+
+
+@router.get("/{order_id}", dependencies=[Depends(requires("orders:read"))])
+async def get(order_id: UUID, orders: _Orders, tenant: _Tenant) -> OrderDetail:
+    """Return one order and its history."""
+    order, entries = await orders.get(tenant, order_id)
+    return OrderDetail.with_history(order, entries)
+
+
+@router.post("/{order_id}/cancel", dependencies=[Depends(requires("orders:write"))])
+async def cancel(order_id: UUID, orders: _Orders, tenant: _Tenant) -> OrderView:
+    """Cancel a placed order and release its payment. Cancelling it again changes nothing."""
+    return OrderView.of(await orders.cancel(tenant, order_id))

@@ -1,0 +1,144 @@
+"""The use cases of orders. Each `async with transaction` below is where a transaction begins and ends."""
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.kit.clock import Clock
+from app.kit.context import Context, bind
+from app.kit.db import transaction
+from app.kit.errors import Unavailable
+from app.kit.ids import uuid7
+from app.orders import events, queries, telemetry
+from app.orders.models import Order, OrderState, TimelineEntry
+from app.orders.payments import Decision, PaymentProvider, PaymentsUnavailable
+from app.patterns import outbox
+
+_log = structlog.get_logger(__name__)
+
+
+class OrderSettings(BaseModel):
+    """How orders are settled."""
+
+    model_config = ConfigDict(frozen=True)
+
+    settle_after_seconds: float = Field(
+        10.0, gt=0, description="When the worker takes over an order that the provider left open; above its timeout."
+    )
+    settle_max_seconds: float = Field(300.0, gt=0, description="Longest pause between two tries for one order.")
+
+
+class Orders:
+    """What callers, be it a route or a job, can do with orders."""
+
+    def __init__(self, engine: AsyncEngine, payments: PaymentProvider, clock: Clock, settings: OrderSettings) -> None:
+        self._engine = engine
+        self._payments = payments
+        self._clock = clock
+        self._settings = settings
+
+    async def place(self, tenant: str, *, currency: str, items: list[dict[str, Any]]) -> Order:
+        """Write the order, ask the provider, and write its answer.
+
+        The provider is asked between two transactions: a slow provider holds no database connection. If this process
+        dies in between, the order is found open by the worker, which asks again; the provider knows the order's id.
+        """
+        now = self._clock.now()
+        order = Order.receive(
+            uuid7(),
+            tenant_id=tenant,
+            currency=currency,
+            items=items,
+            at=now,
+            settle_after=now + timedelta(seconds=self._settings.settle_after_seconds),
+        )
+        async with transaction(self._engine) as session:
+            session.add(order)
+        try:
+            return await self._authorise(order)
+        except PaymentsUnavailable:
+            return order
+
+    async def get(self, tenant: str, order_id: UUID) -> tuple[Order, Sequence[TimelineEntry]]:
+        """Return one order and what is known to have happened to it.
+
+        Raises:
+            OrderNotFound: there is none for this tenant.
+        """
+        async with transaction(self._engine) as session:
+            order = await queries.get(session, tenant, order_id)
+            return order, await queries.timeline(session, tenant, order_id)
+
+    async def page(self, tenant: str, *, before: UUID | None, limit: int) -> Sequence[Order]:
+        """Return up to `limit` orders, newest first, those older than `before` if given."""
+        async with transaction(self._engine) as session:
+            return await queries.page(session, tenant, before=before, limit=limit)
+
+    async def cancel(self, tenant: str, order_id: UUID) -> Order:
+        """Cancel a placed order; cancelling it again changes nothing. The worker then releases the payment.
+
+        Raises:
+            OrderNotFound: there is none for this tenant.
+            OrderStateConflict: it is not placed: the payment is still open, or was refused.
+        """
+        now = self._clock.now()
+        async with transaction(self._engine) as session:
+            order = await queries.get(session, tenant, order_id, lock=True)
+            if order.state is OrderState.CANCELLED:
+                return order
+            order.cancel(at=now)
+            await outbox.publish(session, events.of(order, at=now))
+        telemetry.ORDERS_SETTLED.labels(order.state).inc()
+        return order
+
+    async def settle_open(self, *, limit: int) -> int:
+        """Finish what the provider left open, for any tenant, and return how many orders were tried.
+
+        An order that stays open is tried again after half its age, within the bounds of the settings.
+        """
+        now = self._clock.now()
+        async with transaction(self._engine) as session:
+            open_orders = await queries.lease_open(
+                session,
+                now=now,
+                shortest=timedelta(seconds=self._settings.settle_after_seconds),
+                longest=timedelta(seconds=self._settings.settle_max_seconds),
+                limit=limit,
+            )
+        async with asyncio.TaskGroup() as tasks:
+            for order in open_orders:
+                tasks.create_task(self._settle(order))
+        return len(open_orders)
+
+    async def _settle(self, order: Order) -> None:
+        with bind(Context(request_id=uuid7().hex, tenant=order.tenant_id, actor="settlement")):
+            try:
+                if order.state is OrderState.PENDING:
+                    await self._authorise(order)
+                else:
+                    await self._release(order)
+            except Unavailable as exc:
+                telemetry.SETTLEMENTS_POSTPONED.inc()
+                _log.warning("orders.settlement_postponed", order_id=str(order.id), reason=exc.code)
+
+    async def _authorise(self, order: Order) -> Order:
+        decision = await self._payments.authorise(order.id, amount_minor=order.total_minor, currency=order.currency)
+        async with transaction(self._engine) as session:
+            order = await queries.get(session, order.tenant_id, order.id, lock=True)
+            if order.state is not OrderState.PENDING:  # somebody else was faster; the provider told them the same
+                return order
+            order.place() if decision is Decision.AUTHORISED else order.refuse()
+            await outbox.publish(session, events.of(order, at=self._clock.now()))
+        telemetry.ORDERS_SETTLED.labels(order.state).inc()
+        return order
+
+    async def _release(self, order: Order) -> None:
+        await self._payments.release(order.id)
+        async with transaction(self._engine) as session:
+            (await queries.get(session, order.tenant_id, order.id, lock=True)).release()

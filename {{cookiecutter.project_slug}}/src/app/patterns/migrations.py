@@ -1,0 +1,128 @@
+"""Migrations: one runner at a time, short locks, and nothing at all to do when the schema is up to date.
+
+Use when: several processes of a release may start at the same moment.
+Not when: a single process owns the database.
+Costs:    one advisory lock; a migration that cannot get its locks is tried again.
+Fails:    another runner at work -> waits, then finds nothing left to do; a table is busy -> gives up the lock quickly,
+          so that nobody queues behind it, and tries again; wrong migration -> its transaction rolls back, exit 1.
+Copy:     this file, kit/db.py, `migrations/env.py`, `alembic.ini`.
+Origin:   the rules of `strong_migrations`; Refactoring Databases, Ambler and Sadalage (2006), for expand and contract.
+"""
+
+import asyncio
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+_ADVISORY_LOCK = 0x6D69_6772  # "migr": any constant, the same in every release
+_LOCK_NOT_AVAILABLE = "55P03"
+_log = structlog.get_logger(__name__)
+
+
+class MigrationSettings(BaseModel):
+    """How patiently migrations run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    folder: Path = Field(Path("migrations"), description="Where the migrations are.")
+    lock_timeout_seconds: float = Field(
+        1.0, gt=0, description="Longest wait for a table lock; everybody else queues behind that wait."
+    )
+    statement_timeout_seconds: float = Field(
+        600.0, gt=0, description="Longest single statement, and longest wait for another runner to finish."
+    )
+    attempts: int = Field(20, ge=1, description="Tries for a migration that does not get its locks.")
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaVersion:
+    """Where the database stands, and where the code wants it."""
+
+    current: str | None
+    head: str
+
+    @property
+    def up_to_date(self) -> bool:
+        """Tell whether nothing is left to do."""
+        return self.current == self.head
+
+
+async def schema_version(engine: AsyncEngine, newest: str) -> SchemaVersion:
+    """Compare the database with `newest`, the code's own revision, without any lock."""
+    async with engine.connect() as connection:
+        return await connection.run_sync(_version, newest)
+
+
+def head(settings: MigrationSettings) -> str:
+    """Return the newest revision in the folder.
+
+    Raises:
+        FileNotFoundError: there is no such folder, or nothing in it.
+    """
+    if not (settings.folder / "env.py").is_file():
+        raise FileNotFoundError(f"no migrations in {settings.folder.absolute()}")
+    newest = ScriptDirectory(str(settings.folder)).get_current_head()
+    if newest is None:
+        raise FileNotFoundError(f"no migrations in {settings.folder.absolute()}")
+    return newest
+
+
+async def upgrade(engine: AsyncEngine, settings: MigrationSettings) -> SchemaVersion:
+    """Bring the schema to the newest revision and return where it stood before.
+
+    `engine` needs a statement timeout as long as the settings say: the default one is for requests.
+
+    Raises:
+        DBAPIError: a migration failed, or did not get its locks in `attempts` tries. Those before it are kept.
+    """
+    before = await schema_version(engine, head(settings))
+    if before.up_to_date:
+        return before
+    async with engine.connect() as connection:
+        # Held by the session, not by a transaction: it spans all migrations, and a crash releases it.
+        await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_LOCK})
+        await connection.execute(
+            text("SELECT set_config('lock_timeout', :value, false)"),
+            {"value": f"{int(settings.lock_timeout_seconds * 1000)}ms"},
+        )
+        await connection.commit()
+        try:
+            await _upgrade_with_retries(connection, settings)
+        finally:
+            await connection.invalidate()  # the lock and its timeout end with the connection
+    return before
+
+
+async def _upgrade_with_retries(connection: AsyncConnection, settings: MigrationSettings) -> None:
+    for attempt in range(1, settings.attempts + 1):
+        try:
+            await connection.run_sync(_upgrade_to_head, settings)
+        except DBAPIError as exc:
+            await connection.rollback()
+            if getattr(exc.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE or attempt == settings.attempts:
+                raise
+            _log.warning("migrations.table_busy", attempt=attempt, of=settings.attempts)
+            await asyncio.sleep(random.uniform(0.5, 1.5) * settings.lock_timeout_seconds)  # noqa: S311 - jitter
+        else:
+            return
+
+
+def _upgrade_to_head(connection: Connection, settings: MigrationSettings) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(settings.folder))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+
+
+def _version(connection: Connection, newest: str) -> SchemaVersion:
+    return SchemaVersion(MigrationContext.configure(connection).get_current_revision(), newest)

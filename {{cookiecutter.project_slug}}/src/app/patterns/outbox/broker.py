@@ -1,0 +1,165 @@
+"""The port to the broker, and NATS JetStream behind it."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+import nats
+import nats.errors
+import nats.js.errors
+import structlog
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import Header, PubAck, StreamConfig
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+_log = structlog.get_logger(__name__)
+
+
+class BrokerSettings(BaseModel):
+    """Where events go."""
+
+    model_config = ConfigDict(frozen=True)
+
+    url: SecretStr = Field(description="nats://user:password@host:port")
+    stream: str = Field(
+        "EVENTS", pattern=r"^[A-Za-z0-9_-]{1,64}$", description="JetStream stream that holds the events."
+    )
+    subject_prefix: str = Field("events", pattern=r"^[a-z0-9-]{1,64}$", description="Subjects are PREFIX.EVENT_TYPE.")
+    connect_timeout_seconds: float = Field(2.0, gt=0, description="Longest wait for a connection.")
+    publish_timeout_seconds: float = Field(5.0, gt=0, description="Longest wait for acknowledgements of one batch.")
+    duplicate_window_seconds: float = Field(
+        120.0, gt=0, description="How long the broker remembers message ids; should exceed a relay's restart."
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One event, ready to send."""
+
+    id: str
+    """De-duplication id: the same event sent twice carries the same id."""
+    type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The broker has stored the message; `duplicate` if it already had."""
+
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The broker answered that it will not store this one message."""
+
+    reason: str
+
+
+class BrokerUnavailable(Exception):
+    """The broker did not answer: some messages of the batch may be stored, and nobody knows which."""
+
+
+class Broker(Protocol):
+    """What a relay needs from a broker."""
+
+    async def publish(self, messages: Sequence[Message]) -> Sequence[Acknowledged | Refused]:
+        """Store `messages` and return one outcome each, in their order.
+
+        Raises:
+            BrokerUnavailable: nothing is known about the outcomes.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Give up the connection."""
+        ...
+
+
+class NatsBroker:
+    """JetStream, one connection, messages pipelined in the order given."""
+
+    def __init__(self, settings: BrokerSettings) -> None:
+        self._settings = settings
+        self._client: Client | None = None
+        self._stream: JetStreamContext | None = None
+
+    async def publish(self, messages: Sequence[Message]) -> Sequence[Acknowledged | Refused]:
+        try:
+            async with asyncio.timeout(self._settings.publish_timeout_seconds):
+                stream = self._stream or await self._connect()
+                sent = [await self._send(stream, message) for message in messages]
+                answers = await asyncio.gather(*sent, return_exceptions=True)
+                return [_outcome(answer) for answer in answers]
+        except (nats.errors.Error, OSError) as exc:  # OSError includes the timeout
+            await self.close()
+            raise BrokerUnavailable(str(exc) or type(exc).__name__) from exc
+
+    async def close(self) -> None:
+        client, self._client, self._stream = self._client, None, None
+        if client is not None:
+            with suppress(nats.errors.Error, OSError):
+                await client.close()
+
+    async def _connect(self) -> JetStreamContext:
+        await self.close()
+        # No reconnect: the client would send what it had buffered on the new connection, and messages lost with the old
+        # one would then come after their successors. A new client starts from the table again.
+        self._client = await nats.connect(
+            self._settings.url.get_secret_value(),
+            allow_reconnect=False,
+            connect_timeout=max(1, int(self._settings.connect_timeout_seconds)),
+            error_cb=_log_error,
+        )
+        stream = self._client.jetstream()
+        await _ensure_stream(stream, self._settings)
+        self._stream = stream
+        return stream
+
+    async def _send(self, stream: JetStreamContext, message: Message) -> asyncio.Future[PubAck]:
+        """Hand `message` to the connection and return a future of the broker's answer."""
+        try:
+            return await stream.publish_async(
+                f"{self._settings.subject_prefix}.{message.type}",
+                message.body,
+                headers={
+                    Header.MSG_ID.value: message.id,
+                    "content-type": "application/cloudevents+json; charset=utf-8",
+                },
+            )
+        except nats.errors.MaxPayloadError as exc:
+            refused: asyncio.Future[PubAck] = asyncio.get_running_loop().create_future()
+            refused.set_exception(exc)
+            return refused
+
+
+def _outcome(answer: PubAck | BaseException) -> Acknowledged | Refused:
+    match answer:
+        case nats.js.errors.APIError():
+            return Refused(answer.description or str(answer))
+        case nats.errors.MaxPayloadError():
+            return Refused("larger than the broker's max_payload")
+        case BaseException():
+            raise answer
+    return Acknowledged(duplicate=bool(answer.duplicate))
+
+
+async def _ensure_stream(stream: JetStreamContext, settings: BrokerSettings) -> None:
+    try:
+        await stream.stream_info(settings.stream)
+    except nats.js.errors.NotFoundError:
+        await stream.add_stream(
+            StreamConfig(
+                name=settings.stream,
+                subjects=[f"{settings.subject_prefix}.>"],
+                duplicate_window=settings.duplicate_window_seconds,
+            )
+        )
+        _log.info("outbox.stream_created", stream=settings.stream)
+
+
+async def _log_error(exc: Exception) -> None:
+    _log.warning("outbox.broker_error", error=type(exc).__name__)

@@ -1,0 +1,58 @@
+"""The two tables. Migration 0001_outbox creates them."""
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    DateTime,
+    Identity,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.types import UserDefinedType
+
+from app.kit.db import Base
+
+LANES = 64
+"""Lanes are the unit of parallelism and of order: an aggregate always falls into the same one."""
+
+
+class Xid8(UserDefinedType[int]):
+    """PostgreSQL's 64-bit transaction id."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_options: object) -> str:
+        return "xid8"
+
+
+outbox = Table(
+    "outbox",
+    Base.metadata,
+    # First on purpose. Defaults are computed in column order, so the transaction has its id before the row takes its
+    # `id`; without that, a relay could believe that all older transactions have ended (see positions.py).
+    Column("transaction_id", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    Column("lane", SmallInteger, nullable=False),
+    Column("id", BigInteger, Identity(always=True, cache=1), nullable=False),  # a larger cache would reorder ids
+    Column("event_id", Uuid, nullable=False),
+    Column("tenant_id", Text, nullable=False),
+    Column("aggregate", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("envelope", JSONB, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
+    Column("not_before", DateTime(timezone=True), nullable=False, server_default=text("'-infinity'")),
+    PrimaryKeyConstraint("lane", "id"),
+    comment="Events that are committed and not yet published.",
+)
+
+outbox_lane = Table(
+    "outbox_lane",
+    Base.metadata,
+    Column("lane", SmallInteger, primary_key=True, autoincrement=False),
+    comment="One row per lane, only ever locked: who holds the row publishes the lane.",
+)

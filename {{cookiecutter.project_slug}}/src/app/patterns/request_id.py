@@ -1,0 +1,51 @@
+"""Request id: one name for one piece of work, in every process that touches it.
+
+Use when: somebody will ask "what happened to my call?" and hold a response header in hand.
+Not when: only machines need to connect the pieces - the trace id does that already.
+Costs:    about 5 microseconds a request, and a header of 46 bytes on each response.
+Fails:    a malformed or huge id from outside is replaced, silently: the response says which one counts.
+Copy:     this file, kit/asgi.py, kit/context.py, kit/ids.py.
+Origin:   the correlation identifier of "Enterprise Integration Patterns" (Hohpe, Woolf, 2003).
+"""
+
+import re
+
+import httpx
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.kit import context, ids
+from app.kit.asgi import header
+
+HEADER = "x-request-id"
+_HEADER_BYTES = HEADER.encode()
+# The id is echoed, logged and sent on: what fits this shape can break neither a header nor a log line.
+_WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+
+
+class RequestId:
+    """ASGI layer: binds a fresh `kit.context.Context` that carries the id, and echoes the id in the response."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        sent = header(scope, _HEADER_BYTES)
+        request_id = sent if sent and _WELL_FORMED.fullmatch(sent) else ids.uuid7().hex.encode()
+
+        async def echo(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (_HEADER_BYTES, request_id)]
+            await send(message)
+
+        with context.bind(context.Context(request_id=request_id.decode())):
+            await self._app(scope, receive, echo)
+
+
+async def add_request_id(request: httpx.Request) -> None:
+    """Pass the id on to the service that is called: `AsyncClient(event_hooks={"request": [add_request_id]})`."""
+    request_id = context.current().request_id
+    if request_id and HEADER not in request.headers:
+        request.headers[HEADER] = request_id

@@ -1,0 +1,104 @@
+"""The only reader of the environment. Each pattern declares its own settings; here they become one tree.
+
+`APP_DATABASE__URL` is `settings.database.url`. `.env.example` holds the ones to begin with.
+"""
+
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.kit.db import DatabaseSettings
+from app.orders.payments import PaymentSettings
+from app.orders.service import OrderSettings
+from app.patterns.authentication import AuthenticationSettings
+from app.patterns.inbox import ConsumerSettings
+from app.patterns.migrations import MigrationSettings
+from app.patterns.outbox import BrokerSettings, RelaySettings
+from app.patterns.structured_logging import LoggingSettings
+from app.patterns.tracing import TracingSettings
+
+_DEVELOPMENT_MARKS = ("urn:dev:", "localhost", "127.0.0.1", "[::1]")
+
+
+class ServerSettings(BaseModel):
+    """One listening socket."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 inside a container.")
+    port: int = Field(ge=0, le=65535, description="Port to listen on.")
+    drain_seconds: float = Field(
+        0.0, ge=0, description="Pause between `not ready` and the end of accepting, for load balancers to notice."
+    )
+    shutdown_seconds: int = Field(20, ge=1, description="Longest wait for requests in flight when stopping.")
+    max_body_bytes: int = Field(1_048_576, ge=1, description="Largest request body; more is answered with 413.")
+
+
+class Settings(BaseSettings):
+    """Everything that differs between environments."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="APP_", env_nested_delimiter="__", frozen=True, extra="forbid", populate_by_name=True
+    )
+
+    service: str = Field(
+        validation_alias="OTEL_SERVICE_NAME",
+        pattern=r"^[a-z][a-z0-9-]{0,62}$",
+        description="The service's name in logs, traces, metrics and events.",
+    )
+    env: Literal["development", "test", "staging", "production"] = Field("development", description="Where this runs.")
+    version: str = Field("dev", description="Release, such as a commit id.")
+    database: DatabaseSettings
+    broker: BrokerSettings
+    payments: PaymentSettings
+    authentication: AuthenticationSettings
+    http: ServerSettings = ServerSettings(port=8000)
+    worker: ServerSettings = ServerSettings(port=8001)
+    relay: RelaySettings = RelaySettings()
+    orders: OrderSettings = OrderSettings()
+    migrations: MigrationSettings = MigrationSettings()
+    logging: LoggingSettings = LoggingSettings()
+    tracing: TracingSettings = TracingSettings()
+    consumer_ack_wait_seconds: float = Field(10.0, gt=0, description="See ConsumerSettings.ack_wait_seconds.")
+
+    @property
+    def consumer(self) -> ConsumerSettings:
+        """Return the settings of consumers: they read where the relay writes."""
+        return ConsumerSettings(
+            url=self.broker.url, stream=self.broker.stream, ack_wait_seconds=self.consumer_ack_wait_seconds
+        )
+
+    @model_validator(mode="after")
+    def _no_development_issuer_in_production(self) -> Self:
+        if self.env in ("staging", "production"):
+            for name in ("issuer", "jwks_url"):
+                value = str(getattr(self.authentication, name))
+                if any(mark in value for mark in _DEVELOPMENT_MARKS):
+                    raise ValueError(f"authentication.{name} is a development one, refused in {self.env}: {value}")
+        return self
+
+
+class BadSettings(Exception):
+    """Some settings are missing or wrong; the message lists every one of them, and no value."""
+
+
+def load(**overrides: Any) -> Settings:  # noqa: ANN401 - any field of Settings
+    """Read the settings from the environment.
+
+    Raises:
+        BadSettings: with one line per bad value.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as exc:
+        lines = [f"  {_variable(error['loc'])}: {error['msg']}" for error in exc.errors(include_input=False)]
+        raise BadSettings("\n".join(lines)) from None
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    """Return the environment variable behind a field, such as `APP_DATABASE__URL`."""
+    name = "__".join(str(part) for part in location).upper()
+    if not name:
+        return "settings"
+    return name if name == "OTEL_SERVICE_NAME" else f"APP_{name}"

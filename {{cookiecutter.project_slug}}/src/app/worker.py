@@ -1,0 +1,85 @@
+"""The background process, put together: relay, consumers, settlement, and a socket for probes and metrics."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+from prometheus_client import Counter
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from app.kit.clock import wait_or_stop
+from app.orders import settlement, timeline
+from app.patterns import metrics, structured_logging, tracing
+from app.patterns.health import Health, HealthProbes
+from app.patterns.inbox import Consumer
+from app.patterns.metrics import MetricsEndpoint
+from app.patterns.outbox import NatsBroker, Relay
+from app.resources import Resources, add_checks, open_resources
+from app.server import serve_until
+from app.settings import Settings
+
+_RESTART_SECONDS = 1.0
+_OBSERVE_SECONDS = 5.0
+JOB_CRASHES = Counter("worker_job_crashes_total", "Jobs of the worker that ended with an unexpected error.", ["job"])
+_log = structlog.get_logger(__name__)
+
+
+async def run(settings: Settings, stop: asyncio.Event) -> None:
+    """Work until `stop` is set, then finish what is in hand."""
+    identity = {"service": settings.service, "env": settings.env, "version": settings.version}
+    structured_logging.configure(settings.logging, **identity)
+    provider = tracing.configure(settings.tracing, **identity)
+    metrics.set_build_info(**identity)
+    health = Health()
+    probes = Starlette(middleware=[Middleware(HealthProbes, health=health), Middleware(MetricsEndpoint)])
+    async with open_resources(settings, provider, role="worker") as resources:
+        add_checks(health, settings, resources.engine)
+        broker = NatsBroker(settings.broker)
+        relay = Relay(resources.engine, broker, settings.relay)
+        async with asyncio.TaskGroup() as tasks:
+            jobs = {
+                "relay": lambda: relay.run(stop),
+                "relay-observer": lambda: _observe(relay, stop),
+                timeline.CONSUMER: lambda: _timeline(settings, resources).run(stop),
+                "settlement": lambda: settlement.run(resources.orders, stop),
+                # second resource: its consumers here
+            }
+            for name, job in jobs.items():
+                tasks.create_task(_keep_running(name, job, stop), name=name)
+            tasks.create_task(serve_until(stop, probes, settings.worker, health), name="probes")
+            health.mark_started()
+        await broker.close()
+    tracing.shut_down(provider)
+
+
+def _timeline(settings: Settings, resources: Resources) -> Consumer:
+    return Consumer(
+        timeline.CONSUMER,
+        timeline.append,
+        subject=f"{settings.broker.subject_prefix}.order.>",
+        engine=resources.engine,
+        settings=settings.consumer,
+    )
+
+
+async def _observe(relay: Relay, stop: asyncio.Event) -> None:
+    """Keep the outbox's age up to date; it must grow also while the relay itself is stuck."""
+    while not stop.is_set():
+        try:
+            await relay.oldest_age_seconds()
+        except (SQLAlchemyError, OSError) as exc:
+            _log.warning("outbox.age_unknown", error=type(exc).__name__)
+        await wait_or_stop(stop, _OBSERVE_SECONDS)
+
+
+async def _keep_running(name: str, job: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+    """Run `job` again when it fails in a way it did not expect itself: one bug must not end the other jobs."""
+    while not stop.is_set():
+        try:
+            await job()
+        except Exception:  # noqa: BLE001 - whatever it is, it is logged, counted and survived
+            JOB_CRASHES.labels(name).inc()
+            _log.exception("worker.job_crashed", job=name)
+            await wait_or_stop(stop, _RESTART_SECONDS)

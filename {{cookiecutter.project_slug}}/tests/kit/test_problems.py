@@ -1,0 +1,159 @@
+"""kit/problems.py: every error leaves as a problem document (RFC 9457)."""
+
+from http import HTTPStatus
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from pydantic import BaseModel
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.kit import problems
+from app.kit.errors import AppError, Conflict, Forbidden, Invalid, NotFound, RateLimited, Unavailable
+
+
+class Teapot(Forbidden):
+    """A service's own error, with a status of its own."""
+
+    code = "teapot"
+    title = "Short and stout"
+
+
+class _Raising:
+    """A layer that refuses what the path names."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("path") == "/refused-by-a-layer":
+            raise Teapot("No coffee here.")
+        await self._app(scope, receive, send)
+
+
+class Body(BaseModel):
+    """A body with one number."""
+
+    number: int
+
+
+STATUSES: dict[type[AppError], HTTPStatus] = {Teapot: HTTPStatus.IM_A_TEAPOT}
+
+
+@pytest.fixture
+def client() -> httpx.AsyncClient:
+    app = FastAPI(middleware=[Middleware(problems.Problems, statuses=STATUSES), Middleware(_Raising)])
+    problems.install(app, statuses=STATUSES)
+
+    @app.get("/raise/{name}")
+    async def raise_error(name: str) -> None:
+        errors: dict[str, AppError] = {
+            cls.__name__: cls("What happened.")
+            for cls in (AppError, NotFound, Conflict, Forbidden, Invalid, RateLimited, Unavailable, Teapot)
+        }
+        raise errors[name]
+
+    @app.get("/later")
+    async def later() -> None:
+        raise Unavailable("Down.", retry_after_seconds=7)
+
+    @app.get("/bug")
+    async def bug() -> None:
+        raise ZeroDivisionError("secret in the message")
+
+    @app.post("/body")
+    async def body(body: Body) -> None: ...
+
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code"),
+    [
+        ("NotFound", 404, "not_found"),
+        ("Conflict", 409, "conflict"),
+        ("Forbidden", 403, "forbidden"),
+        ("Invalid", 422, "invalid_request"),
+        ("RateLimited", 429, "rate_limited"),
+        ("Unavailable", 503, "unavailable"),
+        ("AppError", 500, "internal_error"),
+        ("Teapot", 418, "teapot"),
+    ],
+)
+async def test_each_category_has_its_status_and_code(
+    client: httpx.AsyncClient, name: str, status: int, code: str
+) -> None:
+    """A category decides the status, the class decides the code, and a service may refine the status."""
+    response = await client.get(f"/raise/{name}")
+
+    assert response.status_code == status
+    assert response.headers["content-type"] == "application/problem+json"
+    document = response.json()
+    assert (document["status"], document["code"], document["detail"]) == (status, code, "What happened.")
+    assert document["type"] == f"urn:problem:{code}"
+
+
+async def test_an_error_that_passes_says_when_to_come_back(client: httpx.AsyncClient) -> None:
+    """`retry_after_seconds` becomes the Retry-After header."""
+    response = await client.get("/later")
+
+    assert response.headers["retry-after"] == "7"
+
+
+async def test_a_bug_is_a_500_that_tells_nothing(client: httpx.AsyncClient) -> None:
+    """An unexpected exception reaches the client as a bare 500: no stack, no message."""
+    response = await client.get("/bug")
+
+    assert response.status_code == 500
+    assert response.json()["code"] == "internal_error"
+    assert "secret" not in response.text
+
+
+async def test_a_layer_may_refuse_like_a_route(client: httpx.AsyncClient) -> None:
+    """What a layer raises becomes the same kind of document."""
+    response = await client.get("/refused-by-a-layer")
+
+    assert (response.status_code, response.json()["code"]) == (418, "teapot")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        pytest.param(b"{", 400, "malformed_request", id="cut off"),
+        pytest.param(b"\xff\xfe", 400, "malformed_request", id="not UTF-8"),
+        pytest.param(b'{"number":' + b"[" * 100_000, 400, "malformed_request", id="deeply nested"),
+        pytest.param(b'{"number": "secret"}', 422, "invalid_request", id="wrong type"),
+        pytest.param(b"", 422, "invalid_request", id="nothing"),
+    ],
+)
+async def test_a_bad_body_is_refused_without_being_repeated(
+    client: httpx.AsyncClient, body: bytes, status: int, code: str
+) -> None:
+    """Malformed JSON is 400, wrong JSON 422; neither answer holds what the client sent."""
+    response = await client.post("/body", content=body, headers={"content-type": "application/json"})
+
+    assert (response.status_code, response.json()["code"]) == (status, code)
+    assert "secret" not in response.text
+
+
+async def test_a_validation_problem_points_at_the_mistake(client: httpx.AsyncClient) -> None:
+    """Each wrong value is named by a JSON pointer."""
+    response = await client.post("/body", json={"number": "x"})
+
+    errors: list[dict[str, Any]] = response.json()["errors"]
+    assert [error["pointer"] for error in errors] == ["#/number"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [("GET", "/nowhere", 404, "route_not_found"), ("PATCH", "/body", 405, "method_not_allowed")],
+)
+async def test_the_routers_own_errors_are_problems_too(
+    client: httpx.AsyncClient, method: str, path: str, status: int, code: str
+) -> None:
+    """An unknown path and an unknown method are answered like everything else."""
+    response = await client.request(method, path)
+
+    assert (response.status_code, response.json()["code"]) == (status, code)
