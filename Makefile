@@ -19,6 +19,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/.synced ## install everything, and no more
+	@:
 
 demo: .venv/.synced ## make a service from the default answers, start it, and follow one order through it
 	@rm -rf $(DEMO)

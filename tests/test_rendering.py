@@ -26,7 +26,7 @@ CHOICES = [(ci, cloud) for ci in ("github", "gitlab", "both") for cloud in ("aws
 TRACES = {
     "github": (".github", "GitHub", "github.com"),
     "gitlab": (".gitlab", "GitLab"),
-    "aws": ("terraform", "Terraform", "AWS"),
+    "aws": ("terraform", "Terraform"),
 }
 
 
