@@ -16,7 +16,7 @@ from answer_tables import FRIENDLY_TEXTS, HOSTILE
 from baking import Bakery
 from markdown_it import MarkdownIt
 
-from plimsoll_answers import BadAnswer
+from plimsoll_answers import BadAnswer, quoted
 
 
 @pytest.mark.parametrize(
@@ -124,6 +124,16 @@ def test_text_survives_exactly_into_every_format(bakery: Bakery, text: str) -> N
     assert _markdown_lines(service / "README.md")[:2] == [("h1", text), ("p", text)]
     assert f'description = "{_as_hcl(text)}"' in (service / "deploy/terraform/terraform.tfvars").read_text()
     assert f"Copyright (c) the {text} authors" in (service / "LICENSE").read_text()
+
+
+@pytest.mark.parametrize("text", FRIENDLY_TEXTS.values(), ids=FRIENDLY_TEXTS)
+def test_quoted_text_is_json_and_yaml_and_toml(text: str) -> None:
+    """One way of quoting is read back exactly by all three languages, so one private variable is enough."""
+    line = f'"{quoted(text)}"'
+
+    assert json.loads(line) == text
+    assert yaml.safe_load(line) == text
+    assert tomllib.loads(f"x = {line}")["x"] == text
 
 
 def test_identity_lands_in_every_file_that_needs_it(bakery: Bakery) -> None:
