@@ -1,7 +1,7 @@
 """A worker that is killed at any point of its work: the next one finishes it, and each event is in effect once."""
 
+import asyncio
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import httpx
@@ -37,12 +37,20 @@ class Left:
     """Events in the inbox."""
 
 
+DONE = Left(waiting=0, stored=EVENTS, in_effect=EVENTS)
+HISTORIES = {
+    "placed: 1 order.placed": PLACED - CANCELLED,
+    "cancelled: 1 order.placed, 2 order.cancelled": CANCELLED,
+}
+
+
 class Shop:
     """The service with its server running, and orders that were placed and cancelled while no worker ran."""
 
-    def __init__(self, engine: AsyncEngine, addresses: Addresses) -> None:
+    def __init__(self, engine: AsyncEngine, addresses: Addresses, start_process: StartProcess) -> None:
         self._engine = engine
         self._addresses = addresses
+        self._start_process = start_process
 
     async def take_orders(self, token: str) -> None:
         """Place all orders and cancel some of them, over HTTP."""
@@ -52,6 +60,17 @@ class Shop:
             placed = [(await client.post("/v1/orders", json=body)).raise_for_status().json() for _ in range(PLACED)]
             for order in placed[:CANCELLED]:
                 (await client.post(f"/v1/orders/{order['id']}/cancel")).raise_for_status()
+
+    async def run_worker_until_killed(self, point: CrashPoint, *, nth: int) -> tuple[int | None, str]:
+        """Run a worker that dies at `point`; return its exit code and its last words."""
+        worker = self._start_worker("-m", "dev.crashing_worker", point, str(nth))
+        code = await asyncio.to_thread(lambda: worker.process.wait(timeout_seconds=30))
+        return code, worker.lines[-1]
+
+    async def run_worker_until_done(self) -> None:
+        """Run a worker that stays, until nothing waits in the outbox or in the broker."""
+        self._start_worker("-c", "from app.cli import main; main()", "worker")
+        await eventually(self._worked_off, within_seconds=30)
 
     async def left(self) -> Left:
         """Return what is where at this moment."""
@@ -63,15 +82,15 @@ class Shop:
     async def histories(self) -> dict[str, int]:
         """Return each distinct history, such as `placed: 1 order.placed`, and how many orders have it."""
         query = """
-            SELECT history, count(*) FROM (
-                SELECT o.state || ': ' || coalesce(string_agg(t.position || ' ' || t.type, ', ' ORDER BY t.position), '')
+            SELECT coalesce(history, 'none') AS history, count(*) AS orders FROM (
+                SELECT o.state || ': ' || string_agg(t.position || ' ' || t.type, ', ' ORDER BY t.position)
                 FROM orders o LEFT JOIN order_timeline t ON t.order_id = o.id GROUP BY o.id
             ) AS of_order(history) GROUP BY history
         """
         async with self._engine.connect() as connection:
-            return {history: count for history, count in await connection.execute(text(query))}
+            return {row.history: row.orders for row in await connection.execute(text(query))}
 
-    async def worked_off(self) -> bool:
+    async def _worked_off(self) -> bool:
         """Return whether nothing waits: no event in the outbox or in the broker."""
         client = await nats.connect(self._addresses.broker_url)
         try:
@@ -81,6 +100,10 @@ class Shop:
         finally:
             await client.close()
         return (await self.left()).waiting == 0 and consumer.num_pending == 0 and consumer.num_ack_pending == 0
+
+    def _start_worker(self, *arguments: str) -> ServiceProcess:
+        env = {**variables(self._addresses, env="test"), **AT_ONCE}
+        return self._start_process("worker", sys.executable, *arguments, env=env)
 
     async def _stored(self) -> int:
         client = await nats.connect(self._addresses.broker_url)
@@ -94,24 +117,17 @@ class Shop:
 
 @pytest.fixture
 async def shop(
-    engine: AsyncEngine, addresses: Addresses, start_app: StartProcess, token_issuer: TokenIssuer
-) -> AsyncIterator[Shop]:
+    engine: AsyncEngine,
+    addresses: Addresses,
+    start_app: StartProcess,
+    start_process: StartProcess,
+    token_issuer: TokenIssuer,
+) -> Shop:
     server: ServiceProcess = start_app("serve")
     await server.wait_until_ready(f"http://127.0.0.1:{addresses.http_port}/readyz")
-    shop = Shop(engine, addresses)
+    shop = Shop(engine, addresses, start_process)
     await shop.take_orders(token_issuer.mint(scope="orders:write"))
-    yield shop
-
-
-async def run_until_killed(
-    start_process: StartProcess, addresses: Addresses, point: CrashPoint, *, nth: int
-) -> ServiceProcess:
-    """Run a worker that dies at `point`, and return it when it is dead."""
-    env = {**variables(addresses, env="test"), **AT_ONCE}
-    worker = start_process("crashing", sys.executable, "-m", "dev.crashing_worker", point, str(nth), env=env)
-    await eventually(lambda: not worker.process.running, within_seconds=30)
-    worker.process.wait(timeout_seconds=5)
-    return worker
+    return shop
 
 
 @pytest.mark.parametrize(
@@ -124,26 +140,16 @@ async def run_until_killed(
     ],
 )
 async def test_a_relay_killed_in_its_first_pass_neither_loses_nor_repeats_an_event(
-    shop: Shop,
-    addresses: Addresses,
-    start_process: StartProcess,
-    start_app: StartProcess,
-    point: CrashPoint,
-    left: Left,
+    shop: Shop, point: CrashPoint, left: Left
 ) -> None:
     """Whether the table or the broker was ahead when the relay died: each event takes effect once, in order."""
-    killed = await run_until_killed(start_process, addresses, point, nth=1)
-    assert (killed.process.returncode, killed.lines[-1]) == (-9, last_words(point))
+    assert await shop.run_worker_until_killed(point, nth=1) == (-9, last_words(point))
     assert await shop.left() == left
 
-    start_app("worker", **AT_ONCE)
-    await eventually(shop.worked_off, within_seconds=30)
+    await shop.run_worker_until_done()
 
-    assert await shop.left() == Left(waiting=0, stored=EVENTS, in_effect=EVENTS)
-    assert await shop.histories() == {
-        "placed: 1 order.placed": PLACED - CANCELLED,
-        "cancelled: 1 order.placed, 2 order.cancelled": CANCELLED,
-    }
+    assert await shop.left() == DONE
+    assert await shop.histories() == HISTORIES
 
 
 @pytest.mark.parametrize(
@@ -151,23 +157,13 @@ async def test_a_relay_killed_in_its_first_pass_neither_loses_nor_repeats_an_eve
     [(CrashPoint.CONSUMER_BEFORE_COMMIT, 4), (CrashPoint.CONSUMER_AFTER_COMMIT, 5)],
 )
 async def test_a_consumer_killed_at_its_fifth_event_neither_loses_nor_repeats_it(
-    shop: Shop,
-    addresses: Addresses,
-    start_process: StartProcess,
-    start_app: StartProcess,
-    point: CrashPoint,
-    in_effect: int,
+    shop: Shop, point: CrashPoint, in_effect: int
 ) -> None:
     """Whether the fifth event had taken effect or not when the consumer died: in the end it has, once, in order."""
-    killed = await run_until_killed(start_process, addresses, point, nth=5)
-    assert (killed.process.returncode, killed.lines[-1]) == (-9, last_words(point))
+    assert await shop.run_worker_until_killed(point, nth=5) == (-9, last_words(point))
     assert (await shop.left()).in_effect == in_effect
 
-    start_app("worker", **AT_ONCE)
-    await eventually(shop.worked_off, within_seconds=30)
+    await shop.run_worker_until_done()
 
-    assert await shop.left() == Left(waiting=0, stored=EVENTS, in_effect=EVENTS)
-    assert await shop.histories() == {
-        "placed: 1 order.placed": PLACED - CANCELLED,
-        "cancelled: 1 order.placed, 2 order.cancelled": CANCELLED,
-    }
+    assert await shop.left() == DONE
+    assert await shop.histories() == HISTORIES
