@@ -43,7 +43,7 @@ def table(result: Result) -> str:
         ("  missing", verdict.missing),
         ("  doubled", verdict.doubled),
         ("  out of order", verdict.out_of_order),
-        ("stored in the broker again", result.stored - verdict.in_effect),
+        ("stored in the broker again", result.stored - verdict.expected),
         ("orders unfinished", verdict.unfinished),
         ("promises broken", len(verdict.promises_broken)),
         ("unexpected answers", len(verdict.answers_unexpected)),

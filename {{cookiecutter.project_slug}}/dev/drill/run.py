@@ -47,7 +47,7 @@ class Result:
     deaths: Counter[str] = field(default_factory=Counter)
     restarts: Counter[str] = field(default_factory=Counter)
     stored: int = 0
-    """Messages in the broker; what exceeds the events in effect was published again, and dropped by the inbox."""
+    """Messages in the broker; what exceeds the expected events was published again, and dropped by the inbox."""
     faults_missed: int = 0
     """Planned faults that did not come about: without them the drill proves less than it says."""
     left_over: str = ""
