@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -12,11 +13,15 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.kit.clock import ManualClock
+from app.kit.db import transaction
 from app.kit.ids import uuid7
+from app.orders import events, queries
 from app.orders.errors import OrderNotFound, OrderStateConflict
 from app.orders.models import Order, OrderState
 from app.orders.payments import Decision, PaymentsUnavailable
 from app.orders.service import Orders, OrderSettings
+from app.patterns import outbox
+from tests.support.eventually import eventually
 
 ITEMS = [{"sku": "tea", "quantity": 2, "unit_price_minor": 450}]
 
@@ -137,42 +142,39 @@ async def test_an_order_that_stays_open_is_tried_less_and_less_often(
     assert tries == [10, 20, 30, 45, 68, 102, 153]
 
 
-async def test_two_workers_do_not_take_the_same_order(orders: Orders, provider: Provider, clock: ManualClock) -> None:
-    """An open order is leased, not shared."""
+async def test_two_workers_do_not_take_the_same_order(
+    engine: AsyncEngine, orders: Orders, provider: Provider, clock: ManualClock
+) -> None:
+    """An open order that one worker is about to lease is passed over by the next one, not waited for."""
     provider.decision = None
-    for _ in range(5):
-        await place(orders)
-    provider.decision = Decision.AUTHORISED
-    provider.asked.clear()
+    await place(orders)
     clock.advance(11)
+    lease_open = partial(
+        queries.lease_open, now=clock.now(), shortest=timedelta(seconds=10), longest=timedelta(seconds=300), limit=10
+    )
 
-    tried = await asyncio.gather(*(orders.settle_open(limit=10) for _ in range(3)))
-
-    assert sum(tried) == 5
-    assert len({asked[0] for asked in provider.asked}) == len(provider.asked) == 5
+    async with transaction(engine) as first, transaction(engine) as second:
+        assert len(await lease_open(first)) == 1
+        async with asyncio.timeout(3):
+            assert await lease_open(second) == []
 
 
 async def test_a_request_and_a_worker_that_meet_settle_once(
-    engine: AsyncEngine, orders: Orders, provider: Provider, clock: ManualClock
+    engine: AsyncEngine, orders: Orders, clock: ManualClock
 ) -> None:
-    """Whoever comes second finds the order settled and announces nothing."""
-    provider.decision = None
-    order = await place(orders)
-    provider.decision = Decision.AUTHORISED
-    clock.advance(11)
+    """The provider answers the request only after a worker has settled the order: nothing is announced twice."""
 
     class Slow(Provider):
-        """Answers only after a worker has settled the same order."""
+        """Lets a worker pass while it thinks."""
 
         async def authorise(self, order_id: UUID, *, amount_minor: int, currency: str) -> Decision:
-            await orders.settle_open(limit=10)
+            clock.advance(11)
+            assert await orders.settle_open(limit=10) == 1
             return await super().authorise(order_id, amount_minor=amount_minor, currency=currency)
 
-    slow = Orders(engine, Slow(), clock, OrderSettings(settle_after_seconds=0.001))
-    await slow.settle_open(limit=10)
-    clock.advance(11)
-    await slow.settle_open(limit=10)
+    order = await place(Orders(engine, Slow(), clock, OrderSettings()))
 
+    assert order.state is OrderState.PLACED
     assert await announced(engine) == [("order.placed", str(order.id))]
 
 
@@ -215,14 +217,26 @@ async def test_an_open_order_cannot_be_cancelled(orders: Orders, provider: Provi
         await orders.cancel("acme", order.id)
 
 
-async def test_concurrent_cancellations_announce_once(engine: AsyncEngine, orders: Orders) -> None:
-    """The row lock lets one through; the others see its result."""
+async def test_cancellations_that_meet_announce_once(engine: AsyncEngine, orders: Orders, clock: ManualClock) -> None:
+    """The second one waits for the first, and sees its result."""
     order = await place(orders)
 
-    cancelled = await asyncio.gather(*(orders.cancel("acme", order.id) for _ in range(5)))
+    async with transaction(engine) as session:
+        first = await queries.get(session, "acme", order.id, lock=True)
+        second = asyncio.create_task(orders.cancel("acme", order.id))
+        await eventually(lambda: somebody_waits(engine))
+        first.cancel(at=clock.now())
+        await outbox.publish(session, events.of(first, at=clock.now()))
 
-    assert {each.state for each in cancelled} == {OrderState.CANCELLED}
+    assert (await second).state is OrderState.CANCELLED
     assert [type_ for type_, _ in await announced(engine)] == ["order.placed", "order.cancelled"]
+
+
+async def somebody_waits(engine: AsyncEngine) -> bool:
+    """Tell whether a session of this database waits for a lock."""
+    query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with engine.connect() as connection:
+        return bool(await connection.scalar(text(query)))
 
 
 @pytest.mark.parametrize("action", ["get", "cancel"])
@@ -259,8 +273,10 @@ async def test_pages_follow_each_other_newest_first(orders: Orders) -> None:
         ("UPDATE orders SET state = 'cancelled'", True),
         ("UPDATE orders SET settle_after = now()", True),
         (
-            ("INSERT INTO orders (id, tenant_id, state, currency, total_minor, items, created_at, version) "
-            "SELECT gen_random_uuid(), tenant_id, 'placed', currency, total_minor, items, created_at, 1 FROM orders"),
+            (
+                "INSERT INTO orders (id, tenant_id, state, currency, total_minor, items, created_at, version) "
+                "SELECT gen_random_uuid(), tenant_id, 'placed', currency, total_minor, items, created_at, 1 FROM orders"
+            ),
             False,
         ),
     ],
