@@ -13,8 +13,9 @@ from sqlalchemy.exc import DBAPIError
 from app import main as http
 from app import worker
 from app.kit.db import create_engine, is_unavailable
-from app.patterns import migrations, structured_logging
+from app.patterns import migrations
 from app.patterns.health import Health
+from app.resources import configure_telemetry
 from app.server import CannotListen, CannotStart, serve_until
 from app.settings import BadSettings, Settings, load
 
@@ -65,7 +66,7 @@ async def _work(settings: Settings) -> None:
 
 async def _migrate(settings: Settings) -> None:
     """Bring the database schema to the newest revision."""
-    structured_logging.configure(settings.logging, service=settings.service, env=settings.env, version=settings.version)
+    configure_telemetry(settings)
     patient = {"statement_timeout_seconds": settings.migrations.statement_timeout_seconds, "pool_size": 1}
     engine = create_engine(settings.database.model_copy(update=patient), application_name="migrate")
     newest = migrations.head(settings.migrations)

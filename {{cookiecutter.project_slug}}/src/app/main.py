@@ -13,7 +13,7 @@ from app.kit.asgi import RouteTemplates
 from app.kit.clock import SystemClock
 from app.orders.errors import PaymentRefused
 from app.orders.routes import router as orders_router
-from app.patterns import metrics, structured_logging, tracing
+from app.patterns import tracing
 from app.patterns.authentication import Authentication, TokenVerifier, Unauthenticated
 from app.patterns.body_limit import BodyLimit, BodyTooLarge
 from app.patterns.health import Health, HealthProbes
@@ -21,7 +21,7 @@ from app.patterns.metrics import MetricsEndpoint, RedMetrics
 from app.patterns.outbox import Notifier
 from app.patterns.request_id import RequestId
 from app.patterns.structured_logging import AccessLog
-from app.resources import add_checks, open_resources
+from app.resources import configure_telemetry, open_resources, start_health
 from app.settings import Settings
 
 STATUSES = {  # errors whose HTTP status is more than their category
@@ -33,10 +33,7 @@ STATUSES = {  # errors whose HTTP status is more than their category
 
 def create_app(settings: Settings, health: Health) -> FastAPI:
     """Return the ASGI application; it opens its connections when the server starts it."""
-    identity = {"service": settings.service, "env": settings.env, "version": settings.version}
-    structured_logging.configure(settings.logging, **identity)
-    provider = tracing.configure(settings.tracing, **identity)
-    metrics.set_build_info(**identity)
+    provider = configure_telemetry(settings)
     keys_client = httpx.AsyncClient()
     verifier = TokenVerifier(settings.authentication, client=keys_client, clock=SystemClock())
     route_of = RouteTemplates()
@@ -49,8 +46,7 @@ def create_app(settings: Settings, health: Health) -> FastAPI:
             Notifier(resources.engine),
         ):
             app.state.orders = resources.orders  # second resource: its service here
-            add_checks(health, settings, resources.engine)
-            health.mark_started()
+            await start_health(health, settings, resources.engine)
             yield
         tracing.shut_down(provider)
 

@@ -5,14 +5,14 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import httpx
-from opentelemetry.trace import TracerProvider
+from opentelemetry.sdk.trace import TracerProvider
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.kit.clock import SystemClock
 from app.kit.db import create_engine
 from app.orders.payments import HttpPaymentProvider
 from app.orders.service import Orders
-from app.patterns import migrations, tracing
+from app.patterns import metrics, migrations, structured_logging, tracing
 from app.patterns.health import Health
 from app.patterns.request_id import add_request_id
 from app.settings import Settings
@@ -25,6 +25,14 @@ class Resources:
     engine: AsyncEngine
     http_client: httpx.AsyncClient
     orders: Orders
+
+
+def configure_telemetry(settings: Settings) -> TracerProvider:
+    """Set up logs, traces and metrics under the service's identity; the first thing a process does."""
+    service, env, version = settings.service, settings.env, settings.version
+    structured_logging.configure(settings.logging, service=service, env=env, version=version)
+    metrics.set_build_info(service=service, env=env, version=version)
+    return tracing.configure(settings.tracing, service=service, env=env, version=version)
 
 
 @asynccontextmanager
@@ -42,13 +50,12 @@ async def open_resources(settings: Settings, provider: TracerProvider, *, role: 
         await engine.dispose()
 
 
-def add_checks(health: Health, settings: Settings, engine: AsyncEngine) -> None:
-    """Register what readiness asks: a database that answers, with the schema that this code was written for."""
+async def start_health(health: Health, settings: Settings, engine: AsyncEngine) -> None:
+    """Say what readiness asks for: a database that answers, with the schema that this code was written for.
+
+    Asks once now, so that a start without them is in the log; the process waits for them, it does not end.
+    """
     newest = migrations.head(settings.migrations)
-
-    async def schema() -> None:
-        version = await migrations.schema_version(engine, newest)
-        if not version.up_to_date:
-            raise RuntimeError(f"schema is at {version.current}, the code needs {version.head}: run `app migrate`")
-
-    health.add_check("database", schema)
+    health.add_check("database", lambda: migrations.require_up_to_date(engine, newest))
+    health.mark_started()
+    await health.ready()

@@ -3,9 +3,9 @@
 `APP_DATABASE__URL` is `settings.database.url`. `.env.example` holds the ones to begin with.
 """
 
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.kit.db import DatabaseSettings
@@ -69,14 +69,16 @@ class Settings(BaseSettings):
             url=self.broker.url, stream=self.broker.stream, ack_wait_seconds=self.consumer_ack_wait_seconds
         )
 
-    @model_validator(mode="after")
-    def _no_development_issuer_in_production(self) -> Self:
-        if self.env in ("staging", "production"):
-            for name in ("issuer", "jwks_url"):
-                value = str(getattr(self.authentication, name))
-                if any(mark in value for mark in _DEVELOPMENT_MARKS):
-                    raise ValueError(f"authentication.{name} is a development one, refused in {self.env}: {value}")
-        return self
+    @field_validator("authentication")
+    @classmethod
+    def _refuse_development_issuer(
+        cls, authentication: AuthenticationSettings, info: ValidationInfo
+    ) -> AuthenticationSettings:
+        if info.data.get("env") in ("staging", "production"):
+            told = f"{authentication.issuer} {authentication.jwks_url}"
+            if any(mark in told for mark in _DEVELOPMENT_MARKS):
+                raise ValueError("the development token issuer is refused outside development")
+        return authentication
 
 
 class BadSettings(Exception):
@@ -92,8 +94,21 @@ def load(**overrides: Any) -> Settings:  # noqa: ANN401 - any field of Settings
     try:
         return Settings(**overrides)
     except ValidationError as exc:
-        lines = [f"  {_variable(error['loc'])}: {error['msg']}" for error in exc.errors(include_input=False)]
+        lines = [
+            f"  {_variable(location)}: {error['msg']}"
+            for error in exc.errors(include_input=False)
+            for location in (_required_inside(error["loc"]) if error["type"] == "missing" else [error["loc"]])
+        ]
         raise BadSettings("\n".join(lines)) from None
+
+
+def _required_inside(location: tuple[int | str, ...]) -> list[tuple[int | str, ...]]:
+    """Return what to set: for a group that is missing as a whole, the fields in it that have no default."""
+    field = Settings.model_fields.get(str(location[0])) if len(location) == 1 else None
+    group = field.annotation if field else None
+    if not (isinstance(group, type) and issubclass(group, BaseModel)):
+        return [location]
+    return [(*location, name) for name, inner in group.model_fields.items() if inner.is_required()]
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

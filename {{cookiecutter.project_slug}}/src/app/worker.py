@@ -11,12 +11,12 @@ from starlette.middleware import Middleware
 
 from app.kit.clock import wait_or_stop
 from app.orders import settlement, timeline
-from app.patterns import metrics, structured_logging, tracing
+from app.patterns import tracing
 from app.patterns.health import Health, HealthProbes
 from app.patterns.inbox import Consumer
 from app.patterns.metrics import MetricsEndpoint
 from app.patterns.outbox import NatsBroker, Relay
-from app.resources import Resources, add_checks, open_resources
+from app.resources import Resources, configure_telemetry, open_resources, start_health
 from app.server import serve_until
 from app.settings import Settings
 
@@ -28,14 +28,10 @@ _log = structlog.get_logger(__name__)
 
 async def run(settings: Settings, stop: asyncio.Event) -> None:
     """Work until `stop` is set, then finish what is in hand."""
-    identity = {"service": settings.service, "env": settings.env, "version": settings.version}
-    structured_logging.configure(settings.logging, **identity)
-    provider = tracing.configure(settings.tracing, **identity)
-    metrics.set_build_info(**identity)
+    provider = configure_telemetry(settings)
     health = Health()
     probes = Starlette(middleware=[Middleware(HealthProbes, health=health), Middleware(MetricsEndpoint)])
     async with open_resources(settings, provider, role="worker") as resources:
-        add_checks(health, settings, resources.engine)
         broker = NatsBroker(settings.broker)
         relay = Relay(resources.engine, broker, settings.relay)
         async with asyncio.TaskGroup() as tasks:
@@ -49,7 +45,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
             for name, job in jobs.items():
                 tasks.create_task(_keep_running(name, job, stop), name=name)
             tasks.create_task(serve_until(stop, probes, settings.worker, health), name="probes")
-            health.mark_started()
+            await start_health(health, settings, resources.engine)
         await broker.close()
     tracing.shut_down(provider)
 

@@ -1,9 +1,11 @@
 """The few words of ASGI that several layers share."""
 
+import re
 from collections import defaultdict
 from collections.abc import Sequence
+from typing import NamedTuple
 
-from fastapi.routing import RouteContext, iter_route_contexts
+from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute
 from starlette.types import Scope
 
@@ -35,27 +37,33 @@ class RouteTemplates:
     """
 
     def __init__(self) -> None:
-        self._by_route: dict[int, list[RouteContext]] | None = None
+        self._by_endpoint: dict[object, list[_Route]] | None = None
 
     def __call__(self, scope: Scope) -> str:
         """Return the template, or `UNMATCHED` when no route answered: never text that the client chose."""
-        route = scope.get("route")
-        if route is None:
+        endpoint = scope.get("endpoint")
+        if endpoint is None:
             return UNMATCHED
-        if self._by_route is None:
-            self._by_route = _contexts_by_route(scope["app"].routes)
-        contexts = self._by_route.get(id(route), [])
-        if len(contexts) == 1:
-            return contexts[0].path_format or UNMATCHED
+        if self._by_endpoint is None:
+            self._by_endpoint = _routes_by_endpoint(scope["app"].routes)
+        routes = self._by_endpoint.get(endpoint, ())
+        if len(routes) == 1:
+            return routes[0].template
         # One router included twice, under two prefixes: the path tells which inclusion answered.
-        for context in contexts:
-            if context.path_regex.match(scope["path"]):
-                return context.path_format or UNMATCHED
+        for route in routes:
+            if route.path_regex.match(scope["path"]):
+                return route.template
         return UNMATCHED
 
 
-def _contexts_by_route(routes: Sequence[BaseRoute]) -> dict[int, list[RouteContext]]:
-    by_route = defaultdict(list)
+class _Route(NamedTuple):
+    template: str
+    path_regex: re.Pattern[str]
+
+
+def _routes_by_endpoint(routes: Sequence[BaseRoute]) -> dict[object, list[_Route]]:
+    by_endpoint: dict[object, list[_Route]] = defaultdict(list)
     for context in iter_route_contexts(routes):
-        by_route[id(context.original_route)].append(context)
-    return dict(by_route)
+        if context.path_format:
+            by_endpoint[context.endpoint].append(_Route(context.path_format, context.path_regex))
+    return by_endpoint

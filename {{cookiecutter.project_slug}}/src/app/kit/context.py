@@ -4,8 +4,6 @@ One mutable object per request, message or job. Layers fill it in as they learn 
 tenant), and outer layers, such as the log line, see what inner ones wrote.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
@@ -32,11 +30,17 @@ def current() -> Context:
     return _current.get() or Context()
 
 
-@contextmanager
-def bind(context: Context) -> Iterator[Context]:
+class bind:  # noqa: N801 - reads as a verb where it is used; a generator would cost three times as much per request
     """Make `context` the current one until the block ends."""
-    token = _current.set(context)
-    try:
-        yield context
-    finally:
-        _current.reset(token)
+
+    __slots__ = ("_context", "_token")
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def __enter__(self) -> Context:
+        self._token = _current.set(self._context)
+        return self._context
+
+    def __exit__(self, *_: object) -> None:
+        _current.reset(self._token)

@@ -8,6 +8,8 @@ Copy:     this file, kit/asgi.py, kit/errors.py; map `BodyTooLarge` to 413 where
 Origin:   CWE-770, allocation of resources without limits; RFC 9110, section 15.5.14.
 """
 
+from collections.abc import Awaitable
+
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.kit.asgi import header
@@ -28,18 +30,18 @@ class BodyLimit:
         self._app = app
         self._max_bytes = max_bytes
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return self._app(scope, receive, send)
         announced = header(scope, b"content-length")
-        # A length that is no number never gets here: the HTTP parser refuses it.
-        if announced is not None and int(announced) > self._max_bytes:
-            raise self._too_large()
-        if announced is not None or header(scope, b"transfer-encoding") is None:
-            await self._app(scope, receive, send)  # the server never hands over more than was announced
-            return
-        await self._counted(scope, receive, send)
+        if announced is not None:
+            # A length that is no number never gets here, nor more bytes than announced: the HTTP parser sees to it.
+            if int(announced) > self._max_bytes:
+                raise self._too_large()
+            return self._app(scope, receive, send)
+        if header(scope, b"transfer-encoding") is None and scope["http_version"].startswith("1"):
+            return self._app(scope, receive, send)  # RFC 9112, section 6.3: there is no body
+        return self._counted(scope, receive, send)
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
         received = 0
@@ -55,13 +57,13 @@ class BodyLimit:
                 raise refused
             return message
 
-        async def guard(message: Message) -> None:
+        def guard(message: Message) -> Awaitable[None]:
             nonlocal started
             # FastAPI takes an error while it reads the body for a malformed body and answers 400: that answer is wrong.
             if refused and not started:
                 raise refused
             started = True
-            await send(message)
+            return send(message)
 
         await self._app(scope, count, guard)
         if refused and not started:

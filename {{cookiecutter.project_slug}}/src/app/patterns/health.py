@@ -5,7 +5,7 @@ Not when: you want to know whether users are served - that is a synthetic probe 
 Costs:    each dependency's check at most once a second, however often the platform asks.
 Fails:    a dependency down -> not ready, never dead: restarting this process would not repair it, and restarting all of
           them at once turns an outage of the dependency into one of the service.
-Copy:     this file, kit/clock.py.
+Copy:     this file, kit/clock.py, kit/errors.py.
 Origin:   liveness and readiness probes of Kubernetes; "Release It!" (Nygard, 2018), health checks.
 """
 
@@ -15,15 +15,19 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.kit.clock import Clock, SystemClock
+from app.kit.errors import AppError
 
 Check = Callable[[], Awaitable[object]]
 """Returns when the dependency works, raises when it does not; what it returns is ignored."""
 Status = Literal["pass", "warn", "fail"]
 
+_PATHS = frozenset({"/livez", "/readyz", "/startupz"})
+_log = structlog.get_logger(__name__)
 _CACHE_SECONDS = 1.0  # many load balancers probing at once must not become load on the database
 
 
@@ -87,9 +91,16 @@ class Health:
             return _not_yet("starting")
         async with self._refreshing:  # probes that arrive together share one round of checks
             if self._clock.monotonic() >= self._fresh_until:
-                self._dependencies = await self._ask_all()
+                before, self._dependencies = self._dependencies, await self._ask_all()
+                if before != self._dependencies:
+                    self._report_change()
                 self._fresh_until = self._clock.monotonic() + _CACHE_SECONDS
         return self._dependencies
+
+    def _report_change(self) -> None:
+        log = _log.info if self._dependencies.status == "pass" else _log.warning
+        checks = {name: answer.get("detail", "pass") for name, answer in self._dependencies.checks.items()}
+        log("health.readiness_changed", status=self._dependencies.status, checks=checks)
 
     async def _ask_all(self) -> Report:
         answers = await asyncio.gather(*(_ask(registered) for registered in self._checks))
@@ -106,28 +117,23 @@ class HealthProbes:
         self._app = app
         self._health = health
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        report = await self._report(scope) if scope["type"] == "http" else None
-        if report is None:
-            await self._app(scope, receive, send)
-            return
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "http" and scope["path"] in _PATHS and scope["method"] in {"GET", "HEAD"}:
+            return self._answer(scope, receive, send)
+        return self._app(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        match scope["path"]:
+            case "/livez":
+                report = self._health.live()
+            case "/startupz":
+                report = self._health.startup()
+            case _:
+                report = await self._health.ready()
         status = 503 if report.status == "fail" else 200
         body = json.dumps({"status": report.status, "checks": report.checks}).encode()
         response = Response(body, status, {"Cache-Control": "no-store"}, "application/json")
         await response(scope, receive, send)
-
-    async def _report(self, scope: Scope) -> Report | None:
-        if scope["method"] not in {"GET", "HEAD"}:
-            return None
-        match scope["path"]:
-            case "/livez":
-                return self._health.live()
-            case "/readyz":
-                return await self._health.ready()
-            case "/startupz":
-                return self._health.startup()
-            case _:
-                return None
 
 
 def _not_yet(state: str) -> Report:
@@ -141,7 +147,8 @@ async def _ask(registered: _Registered) -> Mapping[str, str]:
     except TimeoutError:
         detail = f"no answer within {registered.timeout_seconds:g} s"
     except Exception as exc:  # noqa: BLE001 - any failure of a dependency means the same here
-        detail = type(exc).__name__  # its message may hold an address or a password
+        # Our own errors are written for strangers; another's message may hold an address or a password.
+        detail = exc.detail if isinstance(exc, AppError) else type(exc).__name__
     else:
         return {"status": "pass"}
     return {"status": "fail" if registered.required else "warn", "detail": detail}

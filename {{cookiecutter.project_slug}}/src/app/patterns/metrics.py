@@ -11,7 +11,7 @@ Origin:   the RED method (Wilkie, 2015); names from OpenTelemetry's semantic con
 
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from itertools import accumulate
 
 from opentelemetry import trace
@@ -103,11 +103,11 @@ class RedMetrics:
         status = 500  # what the server answers when the application fails without an answer
         begun = time.perf_counter()
 
-        async def note_status(message: Message) -> None:
+        def note_status(message: Message) -> Awaitable[None]:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            await send(message)
+            return send(message)
 
         try:
             await self._app(scope, receive, note_status)
@@ -129,10 +129,12 @@ class MetricsEndpoint:
         self._app = app
         self._registry = registry
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != "/metrics" or scope["method"] != "GET":
-            await self._app(scope, receive, send)
-            return
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "http" and scope["path"] == "/metrics" and scope["method"] == "GET":
+            return self._expose(scope, receive, send)
+        return self._app(scope, receive, send)
+
+    async def _expose(self, scope: Scope, receive: Receive, send: Send) -> None:
         accept = (asgi.header(scope, b"accept") or b"").decode("latin-1")
         encode, content_type = choose_encoder(accept)
         await Response(encode(self._registry), headers={"Content-Type": content_type})(scope, receive, send)

@@ -5,7 +5,7 @@ Not when: a single process owns the database.
 Costs:    one advisory lock; a migration that cannot get its locks is tried again.
 Fails:    another runner at work -> waits, then finds nothing left to do; a table is busy -> gives up the lock quickly,
           so that nobody queues behind it, and tries again; wrong migration -> its transaction rolls back, exit 1.
-Copy:     this file, kit/db.py, `migrations/env.py`, `alembic.ini`.
+Copy:     this file, kit/db.py, kit/errors.py, `migrations/env.py`, `alembic.ini`.
 Origin:   the rules of `strong_migrations`; Refactoring Databases, Ambler and Sadalage (2006), for expand and contract.
 """
 
@@ -17,12 +17,13 @@ from pathlib import Path
 import structlog
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.kit.errors import Unavailable
 
 _ADVISORY_LOCK = 0x6D69_6772  # "migr": any constant, the same in every release
 _LOCK_NOT_AVAILABLE = "55P03"
@@ -44,6 +45,12 @@ class MigrationSettings(BaseModel):
     attempts: int = Field(20, ge=1, description="Tries for a migration that does not get its locks.")
 
 
+class SchemaOutOfDate(Unavailable):
+    """The database does not have the schema that this code was written for."""
+
+    code = "schema_out_of_date"
+
+
 @dataclass(frozen=True, slots=True)
 class SchemaVersion:
     """Where the database stands, and where the code wants it."""
@@ -60,7 +67,9 @@ class SchemaVersion:
 async def schema_version(engine: AsyncEngine, newest: str) -> SchemaVersion:
     """Compare the database with `newest`, the code's own revision, without any lock."""
     async with engine.connect() as connection:
-        return await connection.run_sync(_version, newest)
+        exists = await connection.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
+        current = await connection.scalar(text("SELECT version_num FROM alembic_version")) if exists else None
+    return SchemaVersion(current, newest)
 
 
 def head(settings: MigrationSettings) -> str:
@@ -75,6 +84,18 @@ def head(settings: MigrationSettings) -> str:
     if newest is None:
         raise FileNotFoundError(f"no migrations in {settings.folder.absolute()}")
     return newest
+
+
+async def require_up_to_date(engine: AsyncEngine, newest: str) -> None:
+    """Return if the database is at `newest`; for readiness.
+
+    Raises:
+        SchemaOutOfDate: it is not.
+    """
+    version = await schema_version(engine, newest)
+    if not version.up_to_date:
+        stands = version.current or "empty"
+        raise SchemaOutOfDate(f"The schema is at {stands}, the code needs {newest}: run `app migrate`.")
 
 
 async def upgrade(engine: AsyncEngine, settings: MigrationSettings) -> SchemaVersion:
@@ -122,7 +143,3 @@ def _upgrade_to_head(connection: Connection, settings: MigrationSettings) -> Non
     config.set_main_option("script_location", str(settings.folder))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-
-
-def _version(connection: Connection, newest: str) -> SchemaVersion:
-    return SchemaVersion(MigrationContext.configure(connection).get_current_revision(), newest)

@@ -9,6 +9,7 @@ Origin:   the correlation identifier of "Enterprise Integration Patterns" (Hohpe
 """
 
 import re
+from collections.abc import Awaitable
 
 import httpx
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -33,12 +34,12 @@ class RequestId:
             await self._app(scope, receive, send)
             return
         sent = header(scope, _HEADER_BYTES)
-        request_id = sent if sent and _WELL_FORMED.fullmatch(sent) else ids.uuid7().hex.encode()
+        request_id = sent if sent and _WELL_FORMED.fullmatch(sent) else ids.uuid7_hex().encode()
 
-        async def echo(message: Message) -> None:
+        def echo(message: Message) -> Awaitable[None]:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", ()), (_HEADER_BYTES, request_id)]
-            await send(message)
+            return send(message)
 
         with context.bind(context.Context(request_id=request_id.decode())):
             await self._app(scope, receive, echo)

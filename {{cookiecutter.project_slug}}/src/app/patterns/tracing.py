@@ -2,9 +2,9 @@
 
 Use when: a request crosses process borders, or "where did the time go" is asked.
 Not when: counts and durations are all you need - metrics cost a twentieth of it.
-Costs:    about 6 microseconds for a request that is not sampled, one full request's worth for one that is (10 % by default).
-Fails:    collector down -> spans wait in a bounded queue, then the oldest are dropped and a warning is logged; requests
-          never wait. A caller decides sampling by its `traceparent`: strip the header at the edge if callers are strangers.
+Costs:    about 6 microseconds for a request that is not sampled, more than the request itself for one that is.
+Fails:    collector down -> spans wait in a bounded queue, then some are dropped with a warning; requests never wait.
+          A caller decides sampling by its `traceparent`: strip the header at the edge if callers are strangers.
 Copy:     this file, kit/asgi.py.
 Origin:   Dapper (Sigelman and others, 2010); W3C Trace Context; OpenTelemetry.
 """
@@ -129,8 +129,8 @@ def instrument(
 class HeadSampling:
     """ASGI layer: decides on sampling as the SDK would, before the instrumentation spends anything on the request.
 
-    What is not sampled runs in `untraced` under a valid span that records nothing, so that log lines carry its trace id,
-    child spans follow the decision and outbound calls pass it on.
+    What is not sampled runs in `untraced` under a valid span that records nothing, so that log lines carry its trace
+    id, child spans follow the decision and outbound calls pass it on.
     """
 
     def __init__(self, app: ASGIApp, *, untraced: ASGIApp, ratio: float, quiet_paths: Collection[str]) -> None:

@@ -66,6 +66,14 @@ class BrokerUnavailable(Exception):
 class Broker(Protocol):
     """What a relay needs from a broker."""
 
+    async def open(self) -> None:
+        """Connect unless connected, and create what is missing over there.
+
+        Raises:
+            BrokerUnavailable: it cannot be reached.
+        """
+        ...
+
     async def publish(self, messages: Sequence[Message]) -> Sequence[Acknowledged | Refused]:
         """Store `messages` and return one outcome each, in their order.
 
@@ -87,10 +95,18 @@ class NatsBroker:
         self._client: Client | None = None
         self._stream: JetStreamContext | None = None
 
+    async def open(self) -> None:
+        try:
+            async with asyncio.timeout(self._settings.connect_timeout_seconds):
+                await self._connected()
+        except (nats.errors.Error, OSError) as exc:
+            await self.close()
+            raise BrokerUnavailable(str(exc) or type(exc).__name__) from exc
+
     async def publish(self, messages: Sequence[Message]) -> Sequence[Acknowledged | Refused]:
         try:
             async with asyncio.timeout(self._settings.publish_timeout_seconds):
-                stream = self._stream or await self._connect()
+                stream = await self._connected()
                 sent = [await self._send(stream, message) for message in messages]
                 answers = await asyncio.gather(*sent, return_exceptions=True)
                 return [_outcome(answer) for answer in answers]
@@ -104,7 +120,9 @@ class NatsBroker:
             with suppress(nats.errors.Error, OSError):
                 await client.close()
 
-    async def _connect(self) -> JetStreamContext:
+    async def _connected(self) -> JetStreamContext:
+        if self._stream is not None and self._client is not None and self._client.is_connected:
+            return self._stream
         await self.close()
         # No reconnect: the client would send what it had buffered on the new connection, and messages lost with the old
         # one would then come after their successors. A new client starts from the table again.

@@ -1,8 +1,8 @@
 """The shape of a log line, shared by structlog and the standard library."""
 
 import sys
+import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, BinaryIO, Literal
 
 import orjson
@@ -14,9 +14,13 @@ from app.kit import context
 from .exceptions import as_text, describe
 
 _MAX_TEXT = 4_000  # of an event that a library wrote, or of a value that had to be shown by its repr
-_RESERVED = frozenset(
-    "timestamp level service env version event logger request_id tenant actor trace_id span_id exception".split()
-)
+_RESERVED = frozenset({"timestamp", "level", "service", "env", "version", "event", "logger", "exception"}) | {
+    "request_id",
+    "tenant",
+    "actor",
+    "trace_id",
+    "span_id",
+}
 
 
 class Lines:
@@ -26,6 +30,7 @@ class Lines:
         self._stream = stream
         self._render = render
         self._identity = identity
+        self._second = (0, "")
 
     def line(self, level: str, logger: str, event: object, fields: Mapping[str, Any]) -> bytes:
         """Return one line without its newline; `exc_info` among the fields becomes `exception`."""
@@ -33,7 +38,7 @@ class Lines:
         if not _RESERVED.isdisjoint(fields):
             fields = {f"{name}_" if name in _RESERVED else name: value for name, value in fields.items()}
         line: dict[str, Any] = {
-            "timestamp": datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+            "timestamp": self._timestamp(),
             "level": level,
             **self._identity,
             "event": event if isinstance(event, str) and len(event) <= _MAX_TEXT else _bounded(event),
@@ -44,6 +49,16 @@ class Lines:
         if "exc_info" in line:
             _replace_exc_info(line)
         return self._render(line)
+
+    def _timestamp(self) -> str:
+        """Return the time as RFC 3339 in UTC with milliseconds; the part down to the second is formatted once a second."""
+        now = time.time()
+        second, text = self._second
+        if int(now) != second:
+            second = int(now)
+            text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+            self._second = (second, text)  # one assignment, so that threads never see halves
+        return f"{text}.{int((now - second) * 1000):03}Z"
 
     def write(self, line: bytes) -> None:
         """Write one line in one piece: what several threads write does not mix."""
