@@ -73,10 +73,14 @@ async def test_an_event_of_a_transaction_that_fails_is_never_published(
     engine: AsyncEngine, relay: Relay, broker: RecordingBroker
 ) -> None:
     """The event and the change it announces stand or fall together."""
-    with pytest.raises(ZeroDivisionError):
+
+    async def fail() -> None:
         async with transaction(engine) as session:
             await publish(session, an_event())
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
 
     assert await relay.relay_once() == 0
     assert broker.stored == []
@@ -250,20 +254,48 @@ async def test_a_lane_in_another_relays_hands_is_left_alone(engine: AsyncEngine,
     assert await relay.relay_once() == 1
 
 
-async def test_a_commit_wakes_the_relay(engine: AsyncEngine, broker: RecordingBroker) -> None:
-    """With a poll interval of a minute the event still leaves at once."""
+class IdleRelay(Relay):
+    """Tells how often it had nothing to do."""
+
+    idle = 0
+
+    async def _pause(self, stop: asyncio.Event) -> None:
+        self.idle += 1
+        await super()._pause(stop)
+
+
+@asynccontextmanager
+async def idle_relay(engine: AsyncEngine, broker: RecordingBroker) -> AsyncIterator[IdleRelay]:
+    """Run a relay that would look again only after a minute, and yield once it is waiting."""
     stop = asyncio.Event()
-    relay = Relay(engine, broker, RelaySettings(poll_seconds=60))
+    relay = IdleRelay(engine, broker, RelaySettings(poll_seconds=60))
     running = asyncio.create_task(relay.run(stop))
-    async with Notifier(engine):
-        await given_events(engine, an_event("first"))
-        await eventually(lambda: broker.types == ["first"])
-        await given_events(engine, an_event("second"))
-        await eventually(lambda: broker.types == ["first", "second"])
+    await eventually(lambda: relay.idle == 2)  # once at the start, once more when it listens
+    yield relay
     stop.set()
     await running
 
-    assert await rows(engine) == 0
+
+async def test_a_commit_wakes_the_relay(engine: AsyncEngine, broker: RecordingBroker) -> None:
+    """With a poll interval of a minute the event still leaves at once."""
+    async with idle_relay(engine, broker), Notifier(engine):
+        await given_events(engine, an_event())
+
+        await eventually(lambda: broker.types == ["order.placed"])
+
+
+async def test_a_relay_that_could_not_listen_for_a_while_looks_again(
+    engine: AsyncEngine, broker: RecordingBroker
+) -> None:
+    """Notifications sent while its connection was broken are lost; it makes up for them when it is back."""
+    async with idle_relay(engine, broker):
+        async with engine.connect() as connection:
+            await connection.execute(
+                text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'")
+            )
+        await given_events(engine, an_event())
+
+        await eventually(lambda: broker.types == ["order.placed"])
 
 
 async def test_a_relay_survives_a_broker_that_fails(engine: AsyncEngine, broker: RecordingBroker) -> None:

@@ -12,7 +12,7 @@ Origin:   "Idempotent Receiver", Hohpe and Woolf, Enterprise Integration Pattern
     consumer.py   fetch, handle in a transaction, acknowledge
 """
 
-from .consumer import Consumer, ConsumerSettings
+from .consumer import Consumer, ConsumerSettings, Handler
 from .events import MalformedEvent, ReceivedEvent
 
-__all__ = ["Consumer", "ConsumerSettings", "MalformedEvent", "ReceivedEvent"]
+__all__ = ["Consumer", "ConsumerSettings", "Handler", "MalformedEvent", "ReceivedEvent"]
