@@ -1,5 +1,6 @@
 """The shape of a log line, shared by structlog and the standard library."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -26,7 +27,11 @@ _RESERVED = frozenset({"timestamp", "level", "service", "env", "version", "event
 class Lines:
     """Renders log lines and writes them."""
 
-    def __init__(self, stream: BinaryIO, render: Callable[[dict[str, Any]], bytes], **identity: str) -> None:
+    def __init__(
+        self, stream: BinaryIO, render: Callable[[dict[str, Any]], bytes], level: int, **identity: str
+    ) -> None:
+        self.level = level
+        """Of the standard library; what is below is for the caller to drop."""
         self._stream = stream
         self._render = render
         self._identity = identity
@@ -64,6 +69,21 @@ class Lines:
         """Write one line in one piece: what several threads write does not mix."""
         self._stream.write(line + b"\n")
         self._stream.flush()
+
+
+_installed: list[Lines] = []  # a logger in all but name: one per process, as the root logger is
+
+
+def install(lines: Lines) -> None:
+    """Make `lines` what everything writes to, also the loggers that exist already."""
+    _installed[:] = [lines]
+
+
+def installed() -> Lines:
+    """Return what to write to: before `configure`, JSON without an identity to standard output."""
+    if not _installed:
+        install(Lines(sys.stdout.buffer, _as_json, logging.INFO))
+    return _installed[0]
 
 
 def renderer(format_: Literal["json", "console"]) -> Callable[[dict[str, Any]], bytes]:
