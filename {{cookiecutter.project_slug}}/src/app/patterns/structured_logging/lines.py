@@ -56,7 +56,7 @@ class Lines:
         return self._render(line)
 
     def _timestamp(self) -> str:
-        """Return the time as RFC 3339 in UTC with milliseconds; the part down to the second is formatted once a second."""
+        """Return the time as RFC 3339 in UTC with milliseconds; all but those is formatted once a second."""
         now = time.time()
         second, text = self._second
         if int(now) != second:
