@@ -130,7 +130,7 @@ class PaymentSimulator:
         if _hits(faults.reset_every, nth):
             ResettableProtocol.reset(request)
         if _hits(faults.garbage_every, nth):
-            return Response(b"\x00<html>}{", 201, media_type="application/json")
+            return Response(b"<html>}{", 201, media_type="application/json")
         return response
 
     async def _list(self, _: Request) -> Response:

@@ -36,7 +36,7 @@ class Process:
     ) -> None:
         self.name = name
         self._argv = [str(part) for part in argv]
-        self._env = {**os.environ, **(env or {})}
+        self._env = env  # None: the owner's own
         self._cwd = cwd
         self._user = user
         self._on_line = on_line

@@ -81,6 +81,7 @@ class TokenIssuer:
         self.keys = [key]
         self.audience = audience
         self.issuer = issuer
+        self.jwks_url = ""  # known to whoever serves `app`
 
     def rotate(self, *, keep_old: bool = True) -> SigningKey:
         """Sign with a new key from now on; old keys stay published unless `keep_old` is False."""
@@ -110,7 +111,9 @@ class TokenIssuer:
             "exp": issued_at + expires_in_seconds,
         }
         payload = {name: value for name, value in {**standard, **(claims or {})}.items() if value is not None}
-        return jwt.encode(payload, self.keys[0].private, algorithm="ES256", headers={"kid": self.keys[0].kid})
+        # Signed as bytes: `jwt.encode` would refuse the nonsense that tests need.
+        key = self.keys[0]
+        return jwt.PyJWS().encode(json.dumps(payload).encode(), key.private, "ES256", {"kid": key.kid, "typ": "JWT"})
 
     def app(self) -> Starlette:
         """Return the HTTP side."""

@@ -1,7 +1,9 @@
 """Authentication against a real key server over a socket."""
 
+import asyncio
 import base64
 import json
+import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any
@@ -11,7 +13,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from app.kit.clock import ManualClock
 from app.patterns.authentication import (
@@ -29,56 +32,64 @@ CLOCK_START = ManualClock().now()
 
 
 class KeyServer:
-    """The development issuer behind a socket, counting the fetches of its keys; it can go down or talk nonsense."""
+    """The development issuer behind a socket, counting the fetches of its keys; it can be made to answer otherwise."""
 
     def __init__(self) -> None:
+        self.url = ""
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything, the signing key included."""
         self.issuer = TokenIssuer(SigningKey.generate(), audience=AUDIENCE)
         self.fetches = 0
-        self.broken_with: bytes | None = None
-        self.url = ""
+        self.answers_instead: tuple[int, bytes] | None = None
 
-    @property
-    def app(self) -> ASGIApp:
-        inner = self.issuer.app()
-
-        async def counted(scope: Scope, receive: Receive, send: Send) -> None:
-            self.fetches += 1
-            if self.broken_with is None:
-                await inner(scope, receive, send)
-                return
-            status = 200 if self.broken_with else 500
-            await send({"type": "http.response.start", "status": status, "headers": []})
-            await send({"type": "http.response.body", "body": self.broken_with})
-
-        return counted
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count, and answer."""
+        self.fetches += 1
+        if self.answers_instead is None:
+            await self.issuer.app()(scope, receive, send)
+        else:
+            status, body = self.answers_instead
+            await Response(body, status)(scope, receive, send)
 
 
-@pytest.fixture
-def keys() -> Iterator[KeyServer]:
+@pytest.fixture(scope="module")
+def key_server() -> Iterator[KeyServer]:
+    """Yield one socket for the whole file."""
     server = KeyServer()
-    with serving(server.app) as url:
+    with serving(server) as url:
         server.url = f"{url}/.well-known/jwks.json"
         yield server
 
 
 @pytest.fixture
+def keys(key_server: KeyServer) -> KeyServer:
+    """Return the key server with a new key."""
+    key_server.reset()
+    return key_server
+
+
+@pytest.fixture
 def clock() -> ManualClock:
+    """Return the clock that the verifier reads."""
     return ManualClock()
 
 
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
+    """Yield the client that fetches keys."""
     async with httpx.AsyncClient() as client:
         yield client
 
 
 @pytest.fixture
 def verifier(keys: KeyServer, client: httpx.AsyncClient, clock: ManualClock) -> TokenVerifier:
-    settings = AuthenticationSettings(issuer=keys.issuer.issuer, audience=AUDIENCE, jwks_url=keys.url)
-    return TokenVerifier(settings, client=client, clock=clock)
+    """Return a verifier with the default settings."""
+    return TokenVerifier(settings_for(keys), client, clock)
 
 
-def mint(issuer: TokenIssuer, **claims: Any) -> str:
+def mint(issuer: TokenIssuer, **claims: object) -> str:
     """Return a good token at the start of the manual clock, with single claims replaced or (None) removed."""
     return issuer.mint(scope="orders:read orders:write", now=CLOCK_START, expires_in_seconds=600, claims=claims)
 
@@ -89,7 +100,13 @@ def forge(issuer: TokenIssuer, header: Mapping[str, Any], *, signature: bytes = 
     return f"{encoded(json.dumps(header).encode())}.{payload}.{encoded(signature)}"
 
 
+def signed(issuer: TokenIssuer, payload: bytes) -> str:
+    """Return a token with a good signature over whatever bytes."""
+    return jwt.PyJWS().encode(payload, issuer.keys[0].private, "ES256", {"kid": issuer.keys[0].kid})
+
+
 def encoded(raw: bytes) -> str:
+    """Return base64url without padding."""
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
 
 
@@ -114,11 +131,13 @@ def signed_with_another_algorithm(issuer: TokenIssuer) -> str:
 
 
 def good_claims(issuer: TokenIssuer) -> dict[str, Any]:
+    """Return the claims of a good token."""
     claims: dict[str, Any] = jwt.decode(mint(issuer), options={"verify_signature": False})
     return claims
 
 
 def at(seconds: float) -> int:
+    """Return the Unix time `seconds` after the start of the manual clock."""
     return int((CLOCK_START + timedelta(seconds=seconds)).timestamp())
 
 
@@ -144,7 +163,10 @@ REFUSED: dict[str, Callable[[TokenIssuer], str]] = {
     "exp true": lambda i: mint(i, exp=True),
     "exp infinite": lambda i: mint(i, exp=float("inf")),
     "exp beyond floats": lambda i: mint(i, exp=10**400),
-    "exp beyond digits": lambda i: mint(i).replace(".eyJ", ".eyJ", 1) + "1",
+    "exp with 5000 digits": lambda i: signed(i, b'{"exp":' + b"9" * 5000 + b"}"),
+    "claims nested deeply": lambda i: signed(i, b"[" * 5000),
+    "claims a list": lambda i: signed(i, b"[]"),
+    "claims not UTF-8": lambda i: signed(i, b"\xff"),
     "nbf in the future": lambda i: mint(i, nbf=at(11)),
     "iat in the future": lambda i: mint(i, iat=at(11)),
     "another audience": lambda i: mint(i, aud="billing"),
@@ -221,3 +243,167 @@ async def test_bad_token_is_refused(
 
     assert refused.value.code == "unauthenticated"
     assert not [part for part in token.split(".") if len(part) > 1 and part in refused.value.detail]
+
+
+def settings_for(keys: KeyServer, **changes: object) -> AuthenticationSettings:
+    """Return the default settings for `keys`, with changes."""
+    return AuthenticationSettings.model_validate(
+        {"issuer": keys.issuer.issuer, "audience": AUDIENCE, "jwks_url": keys.url, **changes}
+    )
+
+
+async def test_verified_token_still_expires(verifier: TokenVerifier, keys: KeyServer, clock: ManualClock) -> None:
+    """Remembering a token does not prolong its life."""
+    token = mint(keys.issuer, exp=at(60))
+    await verifier.verify(token)
+
+    clock.advance(71)
+
+    with pytest.raises(Unauthenticated, match="expired"):
+        await verifier.verify(token)
+
+
+async def test_remembered_tokens_are_bounded(keys: KeyServer, client: httpx.AsyncClient, clock: ManualClock) -> None:
+    """However many tokens come by, only the newest are remembered."""
+    verifier = TokenVerifier(settings_for(keys, verified_tokens=2), client, clock)
+
+    for actor in ("a", "b", "c"):
+        await verifier.verify(mint(keys.issuer, sub=actor))
+
+    assert [verified.principal.actor for verified in verifier._verified.values()] == ["b", "c"]
+
+
+async def test_keys_are_fetched_once_for_many_requests(verifier: TokenVerifier, keys: KeyServer) -> None:
+    """A hundred first requests at the same time cost the issuer one fetch."""
+    tokens = [mint(keys.issuer, sub=f"user-{number}") for number in range(100)]
+
+    principals = await asyncio.gather(*(verifier.verify(token) for token in tokens))
+
+    assert (len(principals), keys.fetches) == (100, 1)
+
+
+async def test_rotated_key_is_accepted_at_once(verifier: TokenVerifier, keys: KeyServer, clock: ManualClock) -> None:
+    """A token signed with a key that appeared a moment ago is good, and so is one signed with the old key."""
+    old = mint(keys.issuer)
+    await verifier.verify(old)
+    clock.advance(6)
+
+    keys.issuer.rotate()
+    new = mint(keys.issuer)
+
+    assert await verifier.verify(new) == await verifier.verify(old)
+    assert keys.fetches == 2
+
+
+async def test_withdrawn_key_ends_its_tokens(verifier: TokenVerifier, keys: KeyServer, clock: ManualClock) -> None:
+    """A key that its issuer no longer publishes is refused from the next fetch on, also for remembered tokens."""
+    old = mint(keys.issuer)
+    await verifier.verify(old)
+    keys.issuer.rotate(keep_old=False)
+
+    clock.advance(301)
+
+    with pytest.raises(Unauthenticated, match="does not publish"):
+        await verifier.verify(old)
+
+
+async def test_flood_of_unknown_keys_reaches_the_issuer_once_per_cooldown(
+    verifier: TokenVerifier, keys: KeyServer, clock: ManualClock
+) -> None:
+    """A thousand tokens with invented key ids cause one fetch, and one more after the cooldown."""
+    await verifier.verify(mint(keys.issuer))
+    clock.advance(6)
+
+    first = await asyncio.gather(
+        *(verifier.verify(invented(keys.issuer, n)) for n in range(500)), return_exceptions=True
+    )
+    after_first = keys.fetches
+    clock.advance(6)
+    second = await asyncio.gather(
+        *(verifier.verify(invented(keys.issuer, n)) for n in range(500)), return_exceptions=True
+    )
+
+    assert {Unauthenticated} == {type(result) for result in first + second}
+    assert (after_first, keys.fetches) == (2, 3)
+
+
+async def test_flood_does_not_hold_up_good_tokens(verifier: TokenVerifier, keys: KeyServer) -> None:
+    """While invented key ids are refused, known keys answer without a fetch."""
+    good = mint(keys.issuer)
+    await verifier.verify(good)
+
+    with pytest.raises(Unauthenticated):
+        await verifier.verify(invented(keys.issuer, 1))
+
+    assert (await verifier.verify(good)).actor == "developer"
+    assert keys.fetches == 1
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param((500, b""), id="error"),
+        pytest.param((302, b""), id="redirect"),
+        pytest.param((200, b"<html>"), id="not JSON"),
+        pytest.param((200, b"[]"), id="not an object"),
+        pytest.param((200, b'{"keys": []}'), id="no keys"),
+        pytest.param((200, b'{"keys": [7, {"kid": "a"}, {"kid": "b", "kty": "EC"}]}'), id="no usable key"),
+        pytest.param((200, b'{"keys": [{"kid": "a", "kty": "oct", "k": "c2VjcmV0"}]}'), id="a shared secret"),
+    ],
+)
+async def test_without_any_keys_nobody_is_refused_nor_let_in(
+    verifier: TokenVerifier, keys: KeyServer, clock: ManualClock, answer: tuple[int, bytes]
+) -> None:
+    """While no keys can be had the error is ours, with the time to come back; then the service recovers by itself."""
+    keys.answers_instead = answer
+
+    with pytest.raises(KeysUnavailable) as unavailable:
+        await verifier.verify(mint(keys.issuer))
+
+    assert unavailable.value.retry_after_seconds == 5
+    keys.answers_instead = None
+    clock.advance(5)
+    assert (await verifier.verify(mint(keys.issuer))).actor == "developer"
+
+
+async def test_issuer_that_is_down_at_start_is_asked_once_per_cooldown(
+    keys: KeyServer, client: httpx.AsyncClient, clock: ManualClock
+) -> None:
+    """A refused connection gives `KeysUnavailable` to all who wait, from one attempt."""
+    verifier = TokenVerifier(settings_for(keys, jwks_url="http://127.0.0.1:9/jwks"), client, clock)
+
+    results = await asyncio.gather(*(verifier.verify(mint(keys.issuer)) for _ in range(20)), return_exceptions=True)
+
+    assert {KeysUnavailable} == {type(result) for result in results}
+
+
+async def test_known_keys_serve_while_the_issuer_is_down(
+    verifier: TokenVerifier, keys: KeyServer, clock: ManualClock
+) -> None:
+    """An issuer that fails after the start is not noticed for a day; then keys are too old to be trusted."""
+    await verifier.verify(mint(keys.issuer))
+    keys.answers_instead = (500, b"")
+
+    clock.advance(86_000)
+    assert (await verifier.verify(mint(keys.issuer, sub="later", exp=at(90_000)))).actor == "later"
+
+    clock.advance(401)
+    with pytest.raises(KeysUnavailable):
+        await verifier.verify(mint(keys.issuer, sub="too-late", exp=at(90_000)))
+
+
+async def test_slow_issuer_is_given_up_at_the_deadline(
+    keys: KeyServer, client: httpx.AsyncClient, clock: ManualClock
+) -> None:
+    """An issuer that accepts the connection and says nothing costs one deadline, not a hanging request."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/jwks"
+        settings = settings_for(keys, jwks_timeout_seconds=0.1, jwks_url=url)
+
+        with pytest.raises(KeysUnavailable):
+            await asyncio.wait_for(TokenVerifier(settings, client, clock).verify(mint(keys.issuer)), timeout=2)
+
+
+def invented(issuer: TokenIssuer, number: int) -> str:
+    """Return a token whose key id nobody publishes."""
+    return forge(issuer, {"alg": "ES256", "kid": f"invented-{number}"}, signature=bytes(64))

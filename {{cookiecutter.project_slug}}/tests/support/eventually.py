@@ -4,14 +4,20 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import TypeVar, overload
 
 _T = TypeVar("_T")
 
 
+@overload
 async def eventually(
-    check: Callable[[], Awaitable[_T] | _T], *, within_seconds: float = 10, every_seconds: float = 0.02
-) -> _T:
+    check: Callable[[], Awaitable[_T | None]], *, within_seconds: float = ..., every_seconds: float = ...
+) -> _T: ...
+@overload
+async def eventually(
+    check: Callable[[], _T | None], *, within_seconds: float = ..., every_seconds: float = ...
+) -> _T: ...
+async def eventually(check: Callable[[], object], *, within_seconds: float = 10, every_seconds: float = 0.02) -> object:
     """Return the first truthy value of `check`, which may be a coroutine function.
 
     Raises:
@@ -20,7 +26,7 @@ async def eventually(
     deadline = time.monotonic() + within_seconds
     while True:
         result = check()
-        value: _T = await result if inspect.isawaitable(result) else cast("_T", result)
+        value = await result if inspect.isawaitable(result) else result
         if value:
             return value
         if time.monotonic() > deadline:

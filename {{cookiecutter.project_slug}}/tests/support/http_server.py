@@ -12,9 +12,9 @@ from starlette.types import ASGIApp
 
 @contextmanager
 def serving(app: ASGIApp, *, port: int = 0, http: type[asyncio.Protocol] | None = None) -> Iterator[str]:
-    """Serve `app` on 127.0.0.1 until the block ends; yields the base URL. The socket listens before the block begins."""
+    """Serve `app` on 127.0.0.1 until the block ends; yields the base URL. The socket listens from the start."""
     with socket.create_server(("127.0.0.1", port)) as listener:
-        config = uvicorn.Config(app, log_config=None, lifespan="off", http=http or "auto", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(app, log_config=None, http=http or "auto", timeout_graceful_shutdown=1)
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="serving")
         thread.start()

@@ -62,8 +62,8 @@ class _Route(NamedTuple):
 
 
 def _routes_by_endpoint(routes: Sequence[BaseRoute]) -> dict[object, list[_Route]]:
-    by_endpoint: defaultdict[object, list[_Route]] = defaultdict(list)
+    by_endpoint: dict[object, list[_Route]] = defaultdict(list)
     for context in iter_route_contexts(routes):
         if context.path_format:
             by_endpoint[context.endpoint].append(_Route(context.path_format, context.path_regex))
-    return dict(by_endpoint)
+    return by_endpoint

@@ -50,7 +50,7 @@ class _Verified:
 class TokenVerifier:
     """Checks everything that RFC 8725 asks for; what it returns can be trusted."""
 
-    def __init__(self, settings: AuthenticationSettings, *, client: httpx.AsyncClient, clock: Clock) -> None:
+    def __init__(self, settings: AuthenticationSettings, client: httpx.AsyncClient, clock: Clock) -> None:
         self._settings = settings
         self._clock = clock
         self._keys = KeySet(settings, client=client, clock=clock)
@@ -66,7 +66,7 @@ class TokenVerifier:
         if len(token) > self._settings.max_token_bytes:
             raise Unauthenticated("The token is too long.")
         # Verified tokens are kept by digest, so that a memory dump holds no usable token.
-        digest = hashlib.sha256(token.encode("ascii", "replace")).digest()
+        digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
         seen = self._verified.get(digest)
         if seen is not None and await self._keys.get(seen.kid) is seen.key:
             _check_not_expired(seen.expires_at, self._now(), self._settings.leeway_seconds)

@@ -16,12 +16,13 @@ Order is kept per aggregate: its events leave in the order in which they were co
     wakeup.py     NOTIFY after commit, so that relays need not poll fast
 """
 
-from .broker import Broker, BrokerSettings, BrokerUnavailable, Message, NatsBroker
+from .broker import Acknowledged, Broker, BrokerSettings, BrokerUnavailable, Message, NatsBroker, Refused
 from .relay import Relay, RelaySettings
 from .wakeup import Notifier, listen
 from .writer import Event, publish
 
 __all__ = [
+    "Acknowledged",
     "Broker",
     "BrokerSettings",
     "BrokerUnavailable",
@@ -29,6 +30,7 @@ __all__ = [
     "Message",
     "NatsBroker",
     "Notifier",
+    "Refused",
     "Relay",
     "RelaySettings",
     "listen",

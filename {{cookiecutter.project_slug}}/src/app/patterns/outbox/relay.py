@@ -134,15 +134,19 @@ class Relay:
             self._remember(batch)
         return len(batch.published)
 
+    def floors(self) -> list[int]:
+        """Return, for lane 0, 1, 2, ..., the id after which this relay reads."""
+        return self._positions.floors()
+
     async def oldest_age_seconds(self) -> float:
         """Return the age of the oldest unpublished event and set its gauge."""
         async with self._engine.connect() as connection:
-            age = (await connection.execute(_OLDEST_AGE, {"floors": self._positions.floors()})).scalar_one()
+            age = (await connection.execute(_OLDEST_AGE, {"floors": self.floors()})).scalar_one()
         telemetry.OLDEST_AGE_SECONDS.set(float(age))
         return float(age)
 
     async def _claim(self, connection: AsyncConnection) -> _Batch:
-        floors = self._positions.floors()
+        floors = self.floors()
         self._rotation = (self._rotation + self._settings.lanes_per_pass) % LANES
         claim = {
             "floors": floors,

@@ -1,0 +1,55 @@
+# `make help` lists what there is. The first command installs what it needs into .tools and .venv: nothing system-wide.
+# PYTHON=/path/to/python3.13 chooses the interpreter, before the first command.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint bench test-matrix clean
+
+SERVICE := {{cookiecutter.project_slug}}
+TOOLS := .tools
+UV := $(TOOLS)/bin/uv
+RUN := .venv/bin
+DEMO := .bake/demo
+JOBS := auto
+PYTEST := $(RUN)/pytest -n $(JOBS) --dist loadgroup
+# The interpreter that .tools was made with; nothing is downloaded to replace it.
+export UV_PYTHON_DOWNLOADS := never
+unexport VIRTUAL_ENV
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+
+setup: .venv/.synced ## install everything, and no more
+	@:
+
+demo: .venv/.synced ## make a service from the default answers, start it, and follow one order through it
+	@rm -rf $(DEMO)
+	@echo "Making a service in $(DEMO) ..."
+	@$(RUN)/cookiecutter . --no-input --default-config --output-dir $(DEMO) >/dev/null
+	@$(MAKE) --no-print-directory -C $(DEMO)/order-service TOOLS=../../../$(TOOLS) demo
+	@echo "The service is yours to read and run: cd $(DEMO)/order-service && make up"
+
+test: lint ## everything: answers, rendering, and the checks of the services that come out
+	$(PYTEST)
+
+lint: .venv/.synced ## style and types of the template's own code
+	$(RUN)/ruff format --check .
+	$(RUN)/ruff check .
+	$(RUN)/mypy
+
+bench: .venv/.synced ## CPU per request, full stack against bare FastAPI; figures also in benchmarks/results
+	@set -e; for script in benchmarks/*.py; do $(RUN)/python "$$script"; done
+
+test-matrix: .venv/.synced ## a service's checks on every Python here, with the oldest and the newest dependencies
+	$(RUN)/pytest tests/matrix.py
+
+clean: ## delete what was installed, made and cached
+	rm -rf .venv .tools .bake .cache .mypy_cache .ruff_cache .pytest_cache benchmarks/results
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(UV):
+	@sh '$(SERVICE)/dev/install_uv.sh' $(TOOLS)
+
+.venv/.synced: pyproject.toml | $(UV)
+	@echo "Installing the dependencies into .venv ..."
+	@$(UV) sync --quiet --python $(TOOLS)/bin/python
+	@touch $@

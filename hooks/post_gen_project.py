@@ -1,0 +1,42 @@
+"""Delete what was declined, and say what to do next. Makes nothing, downloads nothing."""
+
+import shlex
+import shutil
+from pathlib import Path
+
+# What stays only if the answer is one of these; cookiecutter cannot leave out whole folders by itself.
+KEPT_FOR = {
+    ".github": ("{{ cookiecutter.ci }}", ("github", "both")),
+    ".gitlab-ci.yml": ("{{ cookiecutter.ci }}", ("gitlab", "both")),
+    "deploy/terraform": ("{{ cookiecutter.cloud }}", ("aws",)),
+}
+# What tools leave behind in a template that was worked on.
+LEFTOVERS = (".*_cache", ".dev", ".hypothesis", ".terraform", ".tools", ".venv", "__pycache__")
+
+
+def delete(path: Path) -> None:
+    """Delete a file or a whole folder, and the folders that held nothing else."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+    for parent in list(path.parents)[:-1]:
+        if parent.is_dir() and not any(parent.iterdir()):
+            parent.rmdir()
+
+
+def main() -> None:
+    """Delete, then print the next steps."""
+    for name, (answer, accepted) in KEPT_FOR.items():
+        if answer not in accepted:
+            delete(Path(name))
+    for pattern in LEFTOVERS:
+        for path in sorted(Path().rglob(pattern)):
+            delete(path)
+    print(f"cd {shlex.quote(str(Path.cwd()))}")
+    print("make up       # starts the service, PostgreSQL and NATS here; Ctrl-C stops them")
+    print("make check    # what CI runs: style, types, contracts, tests")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""The environment variables that the service's processes need, computed in one place for `make up` and for tests."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dev.token_issuer import ISSUER
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def service_name() -> str:
+    """Return the service's name: OTEL_SERVICE_NAME, or the project's name."""
+    given = os.environ.get("OTEL_SERVICE_NAME")
+    if given:
+        return given
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"]
+    # Inside the template the name is an unanswered question; the code runs there too.
+    return str(project) if project.isascii() and project.replace("-", "").isalnum() else "service"
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where everything listens."""
+
+    database_url: str
+    broker_url: str
+    payments_url: str
+    jwks_url: str
+    http_port: int
+    worker_port: int
+
+
+def variables(addresses: Addresses, *, env: str = "development") -> dict[str, str]:
+    """Return the variables of the service's processes, without those of the machine."""
+    name = service_name()
+    return {
+        "OTEL_SERVICE_NAME": name,
+        "APP_ENV": env,
+        "APP_DATABASE__URL": addresses.database_url,
+        "APP_BROKER__URL": addresses.broker_url,
+        "APP_PAYMENTS__URL": addresses.payments_url,
+        "APP_AUTHENTICATION__ISSUER": ISSUER,
+        "APP_AUTHENTICATION__AUDIENCE": name,
+        "APP_AUTHENTICATION__JWKS_URL": addresses.jwks_url,
+        "APP_HTTP__PORT": str(addresses.http_port),
+        "APP_WORKER__PORT": str(addresses.worker_port),
+    }
+
+
+def machine_variables() -> dict[str, str]:
+    """Return this process's environment without settings of the service, so that none of them leaks into a test."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("APP_", "OTEL_"))}
+
+
+def with_overrides(computed: Mapping[str, str]) -> dict[str, str]:
+    """Return `computed` on top of the machine's environment, except where the developer has set a variable."""
+    return {**computed, **os.environ}
