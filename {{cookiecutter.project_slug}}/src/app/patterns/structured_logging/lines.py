@@ -74,9 +74,9 @@ class Lines:
 _installed: list[Lines] = []  # a logger in all but name: one per process, as the root logger is
 
 
-def install(lines: Lines) -> None:
-    """Make `lines` what everything writes to, also the loggers that exist already."""
-    _installed[:] = [lines]
+def install(lines: Lines | None) -> None:
+    """Make `lines` what everything writes to, also the loggers that exist already; None takes them away."""
+    _installed[:] = [lines] if lines else []
 
 
 def installed() -> Lines:
