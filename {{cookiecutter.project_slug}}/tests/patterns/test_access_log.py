@@ -57,6 +57,7 @@ def app() -> FastAPI:
 
     @router.post("/things/{thing_id}")
     async def post_thing(thing_id: str, request: Request) -> int:
+        assert thing_id
         context.current().tenant = "t-1"
         return len(await request.body())
 
@@ -114,7 +115,7 @@ async def test_a_request_leaves_one_line(app: FastAPI, read: Read) -> None:
     ids=["conflict", "unavailable", "bug", "no route"],
 )
 async def test_a_failure_names_its_code(
-    app: FastAPI, read: Read, path: str, status: int, level: str, code: str, exception: str | None
+    app: FastAPI, read: Read, *, path: str, status: int, level: str, code: str, exception: str | None
 ) -> None:
     """Refusals are normal and say why; failures of ours are errors and bring their stack."""
     await request(app, "GET", path)
@@ -147,7 +148,7 @@ def test_a_response_that_breaks_off_is_an_error(app: FastAPI, read: Read) -> Non
 async def test_a_client_that_leaves_early_is_noted(read: Read, *, complete: bool, disconnected: bool | None) -> None:
     """A disconnect counts only before the answer is complete: afterwards it is how every connection ends."""
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
         if complete:
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b""})

@@ -11,11 +11,12 @@ from starlette.middleware import Middleware
 from starlette.types import Message, Receive, Scope, Send
 
 from app.kit import problems
+from app.kit.errors import AppError
 from app.patterns.body_limit import BodyLimit, BodyTooLarge
 from tests.support.http_server import serving
 
 LIMIT = 100
-STATUSES = {BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
+STATUSES: dict[type[AppError], HTTPStatus] = {BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
 
 
 def service() -> FastAPI:
@@ -82,7 +83,7 @@ async def test_an_application_that_swallows_the_refusal_cannot_answer() -> None:
     """Whatever the application makes of the broken-off body, its answer is not sent and the refusal goes out."""
     sent: list[Message] = []
 
-    async def stubborn(scope: Scope, receive: Receive, send: Send) -> None:
+    async def stubborn(_scope: Scope, receive: Receive, _send: Send) -> None:
         try:
             await receive()
         except BodyTooLarge:

@@ -6,6 +6,7 @@ import logging
 import re
 import subprocess
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -27,11 +28,11 @@ IDENTITY = {"service": "orders", "env": "test", "version": "1.2.3"}
 @pytest.fixture
 def stream() -> Iterator[io.BytesIO]:
     """Where the lines go; the process gets its own logging back afterwards."""
-    root, hooks = logging.getLogger(), (sys.excepthook, sys.modules["threading"].excepthook)
+    root, hooks = logging.getLogger(), (sys.excepthook, threading.excepthook)
     handlers, level = root.handlers, root.level
     yield io.BytesIO()
     root.handlers, root.level = handlers, level
-    sys.excepthook, sys.modules["threading"].excepthook = hooks
+    sys.excepthook, threading.excepthook = hooks
     logging.captureWarnings(capture=False)
     structlog.reset_defaults()
     install(None)
