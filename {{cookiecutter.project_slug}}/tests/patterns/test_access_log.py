@@ -144,6 +144,21 @@ def test_a_response_that_breaks_off_is_an_error(app: FastAPI, read: Read) -> Non
     assert "broke off" in json.dumps(line["exception"])
 
 
+async def test_an_application_that_fails_without_an_answer_leaves_its_line(read: Read) -> None:
+    """With no layer inside that answers, the exception passes through, and the line has it."""
+
+    async def broken(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise RuntimeError("a bug")
+
+    transport = httpx.ASGITransport(AccessLog(broken, route_of=lambda _: "/x"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        with pytest.raises(RuntimeError):
+            await client.get("/x")
+
+    (line,) = read()
+    assert (line["status"], line["level"], line["exception"]["message"]) == (500, "error", "a bug")
+
+
 @pytest.mark.parametrize(("complete", "disconnected"), [(False, True), (True, None)], ids=["before", "after"])
 async def test_a_client_that_leaves_early_is_noted(read: Read, *, complete: bool, disconnected: bool | None) -> None:
     """A disconnect counts only before the answer is complete: afterwards it is how every connection ends."""

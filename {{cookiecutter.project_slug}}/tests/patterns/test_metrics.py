@@ -11,6 +11,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from prometheus_client import CollectorRegistry, parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from starlette.middleware import Middleware
+from starlette.types import Receive, Scope, Send
 
 from app.kit import problems
 from app.kit.asgi import RouteTemplates
@@ -97,6 +98,22 @@ async def test_a_bug_is_counted_as_500(app: FastAPI, registry: CollectorRegistry
     await request(app, "/v1/bug")
 
     assert counts(registry) == {("/v1/bug", "GET", "500"): 1}
+
+
+async def test_an_application_that_fails_without_an_answer_is_counted_as_500(
+    histogram: RequestDuration, registry: CollectorRegistry
+) -> None:
+    """With no layer inside that answers, the server does; the failure still counts."""
+
+    async def broken(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise RuntimeError("a bug")
+
+    transport = httpx.ASGITransport(RedMetrics(broken, route_of=lambda _: "/x", histogram=histogram))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        with pytest.raises(RuntimeError):
+            await client.get("/x")
+
+    assert counts(registry) == {("/x", "GET", "500"): 1}
 
 
 async def test_unknown_paths_and_methods_make_no_labels(app: FastAPI, registry: CollectorRegistry) -> None:

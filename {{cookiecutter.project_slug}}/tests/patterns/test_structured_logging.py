@@ -66,14 +66,16 @@ def test_the_standard_library_writes_the_same_shape(read: Read) -> None:
     assert {**theirs, "timestamp": ""} == {**ours, "timestamp": ""}
 
 
-def test_warnings_become_lines(read: Read) -> None:
+def test_warnings_become_lines(stream: io.BytesIO) -> None:
     """A warning of a library is a line, not loose text on standard error."""
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        logging.captureWarnings(capture=True)
+        logging.captureWarnings(capture=False)
+        configure(LoggingSettings(), **IDENTITY, stream=stream)
         warnings.warn("this will be removed", stacklevel=1)
 
-    assert [(line["logger"], line["level"]) for line in read()] == [("py.warnings", "warning")]
+    (line,) = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert (line["logger"], line["level"]) == ("py.warnings", "warning")
 
 
 def test_a_line_leads_to_its_request_and_trace(read: Read) -> None:
