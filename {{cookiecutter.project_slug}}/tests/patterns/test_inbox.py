@@ -113,7 +113,7 @@ async def settled(stream: JetStreamContext) -> bool:
         info = await stream.consumer_info("EVENTS", "test")
     except NotFoundError:  # not yet made
         return False
-    return info.num_pending == 0 and info.num_ack_pending == 0
+    return (info.num_pending, info.num_ack_pending) == (0, 0)
 
 
 async def test_an_event_takes_effect_and_is_acknowledged(

@@ -23,6 +23,7 @@ from app.patterns.outbox import (
     publish,
 )
 from dev.nats import Nats
+from tests.support.eventually import eventually
 
 
 @pytest.fixture
@@ -115,6 +116,24 @@ async def test_an_unreachable_broker_is_an_outage() -> None:
         await broker.open()
     with pytest.raises(BrokerUnavailable):
         await broker.publish([a_message(1)])
+
+
+async def test_a_broker_that_went_away_while_nothing_was_sent_is_noticed(tmp_path: Path) -> None:
+    """An idle relay asks before it claims anything."""
+    server = Nats(tmp_path / "nats")
+    server.start()
+    broker = NatsBroker(BrokerSettings(url=SecretStr(server.url()), connect_timeout_seconds=0.5))
+    await broker.open()
+    server.kill()
+
+    async def noticed() -> bool:
+        try:
+            await broker.open()
+        except BrokerUnavailable:
+            return True
+        return False
+
+    await eventually(noticed)
 
 
 async def test_the_relay_delivers_across_a_broker_restart(engine: AsyncEngine, tmp_path: Path) -> None:
