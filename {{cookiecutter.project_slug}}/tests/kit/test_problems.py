@@ -163,7 +163,7 @@ async def test_the_routers_own_errors_are_problems_too(
 async def test_a_request_that_the_stopping_server_cancels_is_told_so() -> None:
     """Cancellation, which only a server does that has run out of patience, becomes a 503."""
 
-    async def cancelled(scope: Scope, receive: Receive, send: Send) -> None:
+    async def cancelled(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise asyncio.CancelledError
 
     app = problems.Problems(cancelled, statuses=STATUSES)
