@@ -8,7 +8,7 @@ SERVICE := {{cookiecutter.project_slug}}
 TOOLS := .tools
 UV := $(TOOLS)/bin/uv
 RUN := .venv/bin
-DEMO := .bake/demo
+BAKE := $(RUN)/cookiecutter . --no-input --default-config --output-dir
 JOBS := auto
 PYTEST := $(RUN)/pytest -n $(JOBS) --dist loadgroup
 # The interpreter that .tools was made with; nothing is downloaded to replace it.
@@ -22,11 +22,10 @@ setup: .venv/.synced ## install everything, and no more
 	@:
 
 demo: .venv/.synced ## make a service from the default answers, start it, and follow one order through it
-	@rm -rf $(DEMO)
-	@echo "Making a service in $(DEMO) ..."
-	@$(RUN)/cookiecutter . --no-input --default-config --output-dir $(DEMO) >/dev/null
-	@$(MAKE) --no-print-directory -C $(DEMO)/order-service TOOLS=../../../$(TOOLS) demo
-	@echo "The service is yours to read and run: cd $(DEMO)/order-service && make up"
+	@echo "Making a service in .bake/demo ..."
+	@rm -rf .bake/demo && $(BAKE) .bake/demo >/dev/null
+	@$(MAKE) --no-print-directory -C .bake/demo/order-service TOOLS=../../../$(TOOLS) demo
+	@echo "The service is yours to read and run: cd .bake/demo/order-service && make up"
 
 test: lint ## everything: answers, rendering, and the checks of the services that come out
 	$(PYTEST)
@@ -37,7 +36,10 @@ lint: .venv/.synced ## style and types of the template's own code
 	$(RUN)/mypy
 
 bench: .venv/.synced ## CPU per request, full stack against bare FastAPI; figures also in benchmarks/results
-	@set -e; for script in benchmarks/*.py; do $(RUN)/python "$$script"; done
+	@rm -rf .bake/bench && $(BAKE) .bake/bench >/dev/null
+	@$(MAKE) --no-print-directory -C .bake/bench/order-service TOOLS=../../../$(TOOLS) setup
+	@set -e; for script in benchmarks/bench_*.py; do \
+	    .bake/bench/order-service/.venv/bin/python "$$script" .bake/bench/order-service/src; done
 
 test-matrix: .venv/.synced ## a service's checks on every Python here, with the oldest and the newest dependencies
 	$(RUN)/pytest tests/matrix.py

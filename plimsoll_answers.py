@@ -134,7 +134,7 @@ def hcl(text: str) -> str:
 
 def markdown(text: str) -> str:
     """Return `text` for a line of its own in Markdown, shown as it was typed."""
-    text = re.sub(r"([\\`*_\[\]<>#|&~$])", r"\\\1", text)
+    text = re.sub(r"([\\`*_\[\]<>#&~])", r"\\\1", text)
     text = re.sub(r"^([-+=])", r"\\\1", text)  # a list or an underline
     return re.sub(r"^([0-9]+)([.)])", r"\1\\\2", text)  # a numbered list
 

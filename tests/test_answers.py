@@ -201,7 +201,7 @@ def test_terraform_reads_the_description_back(
 
 def _markdown_lines(path: Path) -> list[tuple[str, str]]:
     """Return the blocks of a document as (tag, text as a reader sees it)."""
-    tokens = MarkdownIt().parse(path.read_text())
+    tokens = MarkdownIt().enable(["strikethrough", "table"]).parse(path.read_text())
     return [
         (opening.tag, "".join(child.content for child in inline.children or []))
         for opening, inline in pairwise(tokens)

@@ -101,6 +101,7 @@ def test_the_private_folder_may_have_spaces_in_its_path(tmp_path: Path, uv: str)
 
     assert result.returncode == 0, result.stderr
     assert ".venv/bin/ruff check ." in result.stdout
+    assert "install_uv.sh" not in result.stdout
 
 
 @pytest.mark.parametrize("folder", MAKEFILES)

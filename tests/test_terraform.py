@@ -10,11 +10,7 @@ import pytest
 from baking import Bakery
 
 # Where a machine's image may keep providers for work without the registry, beside terraform's own default places.
-_MIRRORS = (
-    "/opt/*/registry.terraform.io",
-    "/usr/share/*/registry.terraform.io",
-    "/usr/local/share/*/registry.terraform.io",
-)
+_MIRRORS = ("opt/*/*/hashicorp/aws", "usr/share/*/*/hashicorp/aws")
 
 
 @pytest.fixture
@@ -22,8 +18,10 @@ def terraform(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]
     """Run terraform, with a provider mirror if the machine has one."""
     settings = "disable_checkpoint = true\n"
     for pattern in _MIRRORS:
-        for mirror in Path("/").glob(pattern[1:]):
-            settings += f'provider_installation {{\n  filesystem_mirror {{\n    path = "{mirror.parent}"\n  }}\n}}\n'
+        for provider in Path("/").glob(pattern):
+            settings += (
+                f'provider_installation {{\n  filesystem_mirror {{\n    path = "{provider.parents[2]}"\n  }}\n}}\n'
+            )
     (tmp_path / "terraformrc").write_text(settings)
     env = {**os.environ, "TF_CLI_CONFIG_FILE": str(tmp_path / "terraformrc"), "TF_IN_AUTOMATION": "1"}
 

@@ -1,14 +1,16 @@
 """The environment variables that the service's processes need, computed in one place for `make up` and for tests."""
 
 import os
+import sys
 import tomllib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from dev.token_issuer import ISSUER
 
 ROOT = Path(__file__).resolve().parents[1]
+APP = (sys.executable, "-c", "from app.cli import main; main()")
+"""The `app` command, also where the service itself is not installed."""
 
 
 def service_name() -> str:
@@ -53,8 +55,3 @@ def variables(addresses: Addresses, *, env: str = "development") -> dict[str, st
 def machine_variables() -> dict[str, str]:
     """Return this process's environment without settings of the service, so that none of them leaks into a test."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("APP_", "OTEL_"))}
-
-
-def with_overrides(computed: Mapping[str, str]) -> dict[str, str]:
-    """Return `computed` on top of the machine's environment, except where the developer has set a variable."""
-    return {**computed, **os.environ}

@@ -172,7 +172,7 @@ def _let_pass(folder: Path) -> None:
 
 def _reason(lines: list[str]) -> str:
     """Return the line that says why, with its hint."""
-    telling = [line for line in lines if re.search(r"FATAL|HINT|DETAIL|error:", line)]
+    telling = [line for line in lines if re.search(r"FATAL|PANIC|HINT|DETAIL|error:|could not|terminated", line)]
     return " ".join(line.split(": ", 1)[-1].strip() for line in telling or lines[-1:]) or "it said nothing"
 
 

@@ -6,7 +6,6 @@ gets a fresh copy of the migrated database, and each xdist worker an account of 
 
 import asyncio
 import fcntl
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from io import TextIOWrapper
@@ -19,7 +18,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.kit.db import DatabaseSettings, create_engine
-from dev.environment import ROOT, Addresses, machine_variables, service_name, variables
+from dev.environment import APP, ROOT, Addresses, machine_variables, service_name, variables
 from dev.http_server import ResettableProtocol
 from dev.nats import free_port
 from dev.payment_simulator import PaymentSimulator
@@ -148,7 +147,7 @@ StartProcess = Callable[..., ServiceProcess]
 
 @pytest.fixture
 def start_process() -> Iterator[StartProcess]:
-    """Yield a function that starts a process, such as `start_process("serve", "app", "serve", env=...)`."""
+    """Yield a function that starts a process, with `env` on top of the machine's variables."""
     started: list[ServiceProcess] = []
 
     def start(name: str, *argv: str, env: Mapping[str, str]) -> ServiceProcess:
@@ -167,8 +166,7 @@ def start_app(start_process: StartProcess, addresses: Addresses) -> StartProcess
     """Return a function that starts a command of the service: `start_app("serve", APP_LOGGING__LEVEL="debug")`."""
 
     def start(command: str, **env: str) -> ServiceProcess:
-        argv = (sys.executable, "-c", "from app.cli import main; main()", command)
-        return start_process(command, *argv, env={**variables(addresses, env="test"), **env})
+        return start_process(command, *APP, command, env={**variables(addresses, env="test"), **env})
 
     return start
 

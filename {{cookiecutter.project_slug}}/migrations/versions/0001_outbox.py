@@ -9,7 +9,7 @@ down_revision = None
 def upgrade() -> None:
     op.execute("""
         CREATE TABLE outbox (
-            transaction_id xid8 NOT NULL DEFAULT pg_current_xact_id(),
+            transaction_id bigint NOT NULL DEFAULT pg_current_xact_id()::text::bigint,
             lane smallint NOT NULL,
             id bigint GENERATED ALWAYS AS IDENTITY (CACHE 1) NOT NULL,
             event_id uuid NOT NULL,

@@ -1,5 +1,6 @@
 """kit/problems.py: every error leaves as a problem document (RFC 9457)."""
 
+import asyncio
 from http import HTTPStatus
 from typing import Any
 
@@ -157,3 +158,16 @@ async def test_the_routers_own_errors_are_problems_too(
     response = await client.request(method, path)
 
     assert (response.status_code, response.json()["code"]) == (status, code)
+
+
+async def test_a_request_that_the_stopping_server_cancels_is_told_so() -> None:
+    """Cancellation, which only a server does that has run out of patience, becomes a 503."""
+
+    async def cancelled(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise asyncio.CancelledError
+
+    app = problems.Problems(cancelled, statuses=STATUSES)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        response = await client.get("/")
+
+    assert (response.status_code, response.json()["code"]) == (503, "server_stopping")

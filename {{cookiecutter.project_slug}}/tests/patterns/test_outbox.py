@@ -6,8 +6,6 @@ The broker is one in memory with switches; tests/patterns/test_outbox_nats.py ha
 import asyncio
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import pytest
 from opentelemetry import trace
@@ -17,8 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.kit.context import Context, bind
 from app.kit.db import transaction
-from app.patterns.outbox import BrokerUnavailable, Event, Notifier, Relay, RelaySettings, publish
+from app.patterns.outbox import BrokerUnavailable, Relay, RelaySettings, publish
 from tests.support.eventually import eventually
+from tests.support.outbox import an_event, given_events, relay_all, rows
 from tests.support.recording_broker import RecordingBroker
 
 
@@ -30,30 +29,6 @@ def broker() -> RecordingBroker:
 @pytest.fixture
 def relay(engine: AsyncEngine, broker: RecordingBroker) -> Relay:
     return Relay(engine, broker, RelaySettings(retry_seconds=0.01))
-
-
-def an_event(type_: str = "order.placed", aggregate_id: str = "1", number: int = 0) -> Event:
-    """Return an event of one aggregate."""
-    return Event(type=type_, source="/orders", aggregate_id=aggregate_id, tenant="acme", data={"number": number})
-
-
-async def given_events(engine: AsyncEngine, *events: Event) -> None:
-    """Commit each event in a transaction of its own."""
-    for event in events:
-        async with transaction(engine) as session:
-            await publish(session, event)
-
-
-async def rows(engine: AsyncEngine) -> int:
-    """Return how many events wait."""
-    async with engine.connect() as connection:
-        return int(await connection.scalar(text("SELECT count(*) FROM outbox")) or 0)
-
-
-async def relay_all(relay: Relay) -> None:
-    """Make passes until nothing is left that may be published now."""
-    while await relay.relay_once():
-        pass
 
 
 async def test_a_committed_event_is_published_once_and_leaves_the_table(
@@ -73,10 +48,14 @@ async def test_an_event_of_a_transaction_that_fails_is_never_published(
     engine: AsyncEngine, relay: Relay, broker: RecordingBroker
 ) -> None:
     """The event and the change it announces stand or fall together."""
-    with pytest.raises(ZeroDivisionError):
+
+    async def fail() -> None:
         async with transaction(engine) as session:
             await publish(session, an_event())
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
 
     assert await relay.relay_once() == 0
     assert broker.stored == []
@@ -165,50 +144,6 @@ async def test_an_event_that_arrives_behind_a_refused_one_waits_too(
     assert broker.stored == []
 
 
-async def test_an_event_of_a_slow_transaction_is_not_overtaken_by_its_successor(
-    engine: AsyncEngine, relay: Relay, broker: RecordingBroker
-) -> None:
-    """Ids are taken before they are committed: a relay that trusted them alone would skip the slow one."""
-    async with uncommitted(engine, an_event("slow", "1")) as commit:
-        for number in range(5):  # others go by, so the relay's idea of the lane moves on
-            await given_events(engine, an_event("fast", f"same-lane-{number}"))
-            await relay_all(relay)
-        await commit()
-    await given_events(engine, an_event("successor", "1"))
-    await relay_all(relay)
-
-    assert [type_ for type_ in broker.types if type_ != "fast"] == ["slow", "successor"]
-
-
-async def test_a_slow_transaction_in_the_same_lane_keeps_the_floor_down(
-    engine: AsyncEngine, relay: Relay, broker: RecordingBroker, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The same with every aggregate in one lane, where the ids around the slow one have long been published."""
-    monkeypatch.setattr("app.patterns.outbox.writer.LANES", 1)
-    async with uncommitted(engine, an_event("slow", "1")) as commit:
-        for number in range(5):
-            await given_events(engine, an_event("fast", str(number + 2)))
-            await relay_all(relay)
-        await commit()
-    await given_events(engine, an_event("successor", "1"))
-    await relay_all(relay)
-
-    assert [type_ for type_ in broker.types if type_ != "fast"] == ["slow", "successor"]
-    assert await rows(engine) == 0
-
-
-async def test_the_floor_rises_as_events_are_published(
-    engine: AsyncEngine, relay: Relay, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without long transactions a relay soon stops reading where it has been."""
-    monkeypatch.setattr("app.patterns.outbox.writer.LANES", 1)
-    for number in range(3):
-        await given_events(engine, an_event(number=number))
-        await relay_all(relay)
-
-    assert relay.floors()[0] > 0
-
-
 async def test_two_relays_share_the_work_and_keep_the_order(engine: AsyncEngine, broker: RecordingBroker) -> None:
     """Three relays and four writers at once: every event arrives once, in order per aggregate."""
     expected = 200
@@ -250,22 +185,6 @@ async def test_a_lane_in_another_relays_hands_is_left_alone(engine: AsyncEngine,
     assert await relay.relay_once() == 1
 
 
-async def test_a_commit_wakes_the_relay(engine: AsyncEngine, broker: RecordingBroker) -> None:
-    """With a poll interval of a minute the event still leaves at once."""
-    stop = asyncio.Event()
-    relay = Relay(engine, broker, RelaySettings(poll_seconds=60))
-    running = asyncio.create_task(relay.run(stop))
-    async with Notifier(engine):
-        await given_events(engine, an_event("first"))
-        await eventually(lambda: broker.types == ["first"])
-        await given_events(engine, an_event("second"))
-        await eventually(lambda: broker.types == ["first", "second"])
-    stop.set()
-    await running
-
-    assert await rows(engine) == 0
-
-
 async def test_a_relay_survives_a_broker_that_fails(engine: AsyncEngine, broker: RecordingBroker) -> None:
     """The run goes on after a broken pass."""
     await given_events(engine, an_event())
@@ -287,40 +206,3 @@ async def test_the_age_of_the_oldest_event_is_told(engine: AsyncEngine, relay: R
     await given_events(engine, an_event())
 
     assert await relay.oldest_age_seconds() > 0
-
-
-async def test_a_transaction_has_its_id_before_the_row_takes_its_own(engine: AsyncEngine) -> None:
-    """positions.py rests on this: the column with the transaction's id is computed first, so it stands first."""
-    first = text("SELECT attname FROM pg_attribute WHERE attrelid = 'outbox'::regclass AND attnum = 1")
-    async with engine.connect() as connection:
-        assert await connection.scalar(first) == "transaction_id"
-
-
-@asynccontextmanager
-async def uncommitted(engine: AsyncEngine, event: Event) -> AsyncIterator["Commit"]:
-    """Publish `event` in a transaction that stays open until the yielded function is called."""
-    finish = asyncio.Event()
-    written = asyncio.Event()
-
-    async def write() -> None:
-        async with transaction(engine) as session:
-            await publish(session, event)
-            written.set()
-            await finish.wait()
-
-    task = asyncio.create_task(write())
-    await written.wait()
-    yield Commit(finish, task)
-    await task
-
-
-class Commit:
-    """Ends the open transaction when called."""
-
-    def __init__(self, finish: asyncio.Event, task: asyncio.Task[None]) -> None:
-        self._finish = finish
-        self._task = task
-
-    async def __call__(self) -> None:
-        self._finish.set()
-        await self._task

@@ -5,6 +5,7 @@ Every answer that is not a success is one of these documents: from the domain, f
 trace or any input of the client.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
@@ -92,6 +93,11 @@ class Problem:
         return json.dumps(document, ensure_ascii=False).encode()
 
 
+_STOPPING = Problem(
+    HTTPStatus.SERVICE_UNAVAILABLE, "server_stopping", Unavailable.title, "The server stopped; the outcome is unknown."
+)
+
+
 def from_error(error: AppError, statuses: Mapping[type[AppError], HTTPStatus] | None = None) -> Problem:
     """Return the problem for `error`; `statuses` refines the status of single error classes."""
     known = {**_STATUS_BY_CATEGORY, **(statuses or {})}
@@ -148,6 +154,11 @@ class Problems:
 
         try:
             await self._app(scope, receive, note_start)
+        except asyncio.CancelledError:
+            # The server stops, and has waited for this request as long as it may. Nobody else will answer the client.
+            if started:
+                raise
+            await _response(_STOPPING, scope)(scope, receive, send)
         except Exception as exc:
             problem = from_error(exc, self._statuses) if isinstance(exc, AppError) else _from_bug(exc)
             response = _response(problem, scope)

@@ -4,11 +4,24 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.orders.errors import OrderNotFound
 from app.orders.models import Order, TimelineEntry
+
+# SKIP LOCKED: workers share the open orders without waiting for each other. A lease is no change of the order:
+# `version` stays, so a request that holds the order is not disturbed.
+_LEASE_OPEN = text("""
+    UPDATE orders
+    SET settle_after = CAST(:now AS timestamptz) + least(
+        greatest((CAST(:now AS timestamptz) - created_at) / 2, CAST(:shortest AS interval)), CAST(:longest AS interval)
+    )
+    WHERE id IN (
+        SELECT id FROM orders WHERE settle_after <= :now ORDER BY settle_after LIMIT :limit FOR UPDATE SKIP LOCKED
+    )
+    RETURNING *
+""")
 
 
 async def get(session: AsyncSession, tenant: str, order_id: UUID, *, lock: bool = False) -> Order:
@@ -42,17 +55,8 @@ async def lease_open(
 
     The one query across tenants: the worker's.
     """
-    due = (
-        select(Order.id)
-        .where(Order.settle_after <= now)
-        .order_by(Order.settle_after)
-        .limit(limit)
-        .with_for_update(skip_locked=True)  # workers share the open orders without waiting for each other
-    )
-    pause = func.least(func.greatest((now - Order.created_at) / 2, shortest), longest)
-    # A lease is no change of the order: `version` stays, so a request that holds the order is not disturbed.
-    lease = update(Order).where(Order.id.in_(due)).values(settle_after=now + pause).returning(Order)
-    return (await session.scalars(lease)).all()
+    lease = select(Order).from_statement(_LEASE_OPEN)
+    return (await session.scalars(lease, {"now": now, "shortest": shortest, "longest": longest, "limit": limit})).all()
 
 
 async def timeline(session: AsyncSession, tenant: str, order_id: UUID) -> Sequence[TimelineEntry]:

@@ -57,13 +57,14 @@ class BodyLimit:
                 raise refused
             return message
 
-        def guard(message: Message) -> Awaitable[None]:
+        async def guard(message: Message) -> None:
             nonlocal started
-            # FastAPI takes an error while it reads the body for a malformed body and answers 400: that answer is wrong.
+            # FastAPI takes an error while it reads the body for a malformed body and answers 400: that answer is wrong,
+            # and dropped here. Raising here instead would be an error in the middle of a response to Starlette.
             if refused and not started:
-                raise refused
+                return
             started = True
-            return send(message)
+            await send(message)
 
         await self._app(scope, count, guard)
         if refused and not started:

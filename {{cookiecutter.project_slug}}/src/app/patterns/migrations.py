@@ -25,7 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.kit.errors import Unavailable
 
-_ADVISORY_LOCK = 0x6D69_6772  # "migr": any constant, the same in every release
+ADVISORY_LOCK = 0x6D69_6772  # "migr": any constant, the same in every release
 _LOCK_NOT_AVAILABLE = "55P03"
 _log = structlog.get_logger(__name__)
 
@@ -111,7 +111,7 @@ async def upgrade(engine: AsyncEngine, settings: MigrationSettings) -> SchemaVer
         return before
     async with engine.connect() as connection:
         # Held by the session, not by a transaction: it spans all migrations, and a crash releases it.
-        await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _ADVISORY_LOCK})
+        await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": ADVISORY_LOCK})
         await connection.execute(
             text("SELECT set_config('lock_timeout', :value, false)"),
             {"value": f"{int(settings.lock_timeout_seconds * 1000)}ms"},

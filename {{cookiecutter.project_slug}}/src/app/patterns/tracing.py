@@ -11,7 +11,7 @@ Origin:   Dapper (Sigelman and others, 2010); W3C Trace Context; OpenTelemetry.
 
 import os
 import threading
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from contextvars import ContextVar
 from uuid import uuid4
 
@@ -20,6 +20,7 @@ from fastapi import FastAPI
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
@@ -32,9 +33,10 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.kit.asgi import header
+from app.kit import asgi
+from app.kit.asgi import RouteTemplates, header
 
 QUIET_PATHS = frozenset({"/livez", "/readyz", "/startupz", "/metrics"})
 _SEMCONV_OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
@@ -121,9 +123,13 @@ def instrument(
         meter_provider=NoOpMeterProvider(),  # `patterns/metrics.py` counts at a fifth of the cost
         exclude_spans=["receive", "send"],  # three spans per request instead of one, and nothing to see in two of them
     )
-    app.middleware_stack = HeadSampling(
-        app.build_middleware_stack(), untraced=layers, ratio=settings.ratio, quiet_paths=quiet_paths
-    )
+    traced = app.build_middleware_stack()
+    otel = getattr(traced, "app", None)
+    if not isinstance(otel, OpenTelemetryMiddleware):  # it gives up with a log line when it does not know the stack
+        raise TypeError("The FastAPI instrumentation did not install itself: are the versions compatible?")
+    otel.default_span_details = _before_routing
+    otel.app = _NamedByRoute(otel.app, route_of=RouteTemplates())
+    app.middleware_stack = HeadSampling(traced, untraced=layers, ratio=settings.ratio, quiet_paths=quiet_paths)
 
 
 class HeadSampling:
@@ -175,6 +181,32 @@ class HeadSampling:
             await self._app(scope, receive, send)
         finally:
             _decided.reset(token)
+
+
+def _before_routing(scope: Scope) -> tuple[str, dict[str, str]]:
+    """Return the span's name until the route is known; the instrumentation's own would try every route once more."""
+    return asgi.method(scope), {}
+
+
+class _NamedByRoute:
+    """ASGI layer: names the span after the route that answered, such as `GET /v1/orders/{order_id}`."""
+
+    def __init__(self, app: ASGIApp, *, route_of: Callable[[Scope], str]) -> None:
+        self._app = app
+        self._route_of = route_of
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] != "http":
+            return self._app(scope, receive, send)
+        span = trace.get_current_span()
+
+        def name_span(message: Message) -> Awaitable[None]:
+            if message["type"] == "http.response.start" and (route := self._route_of(scope)) != asgi.UNMATCHED:
+                span.update_name(f"{asgi.method(scope)} {route}")
+                span.set_attribute("http.route", route)
+            return send(message)
+
+        return self._app(scope, receive, name_span)
 
 
 _RANDOM = TraceFlags(TraceFlags.RANDOM_TRACE_ID)  # W3C level 2: says that the low 56 bits may be used for sampling

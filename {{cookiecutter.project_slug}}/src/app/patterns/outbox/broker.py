@@ -1,6 +1,7 @@
 """The port to the broker, and NATS JetStream behind it."""
 
 import asyncio
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,8 +12,9 @@ import nats.errors
 import nats.js.errors
 import structlog
 from nats.aio.client import Client
+from nats.aio.msg import Msg
 from nats.js import JetStreamContext
-from nats.js.api import Header, PubAck, StreamConfig
+from nats.js.api import Header, StreamConfig
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 _log = structlog.get_logger(__name__)
@@ -88,12 +90,16 @@ class Broker(Protocol):
 
 
 class NatsBroker:
-    """JetStream, one connection, messages pipelined in the order given."""
+    """JetStream over one connection, a batch pipelined.
+
+    The client's own `publish_async` would do, but never resolves a message that JetStream refuses (nats-py 2.16).
+    """
 
     def __init__(self, settings: BrokerSettings) -> None:
         self._settings = settings
         self._client: Client | None = None
-        self._stream: JetStreamContext | None = None
+        self._inbox = ""
+        self._waiting: dict[str, asyncio.Future[Acknowledged | Refused]] = {}
 
     async def open(self) -> None:
         try:
@@ -106,63 +112,62 @@ class NatsBroker:
     async def publish(self, messages: Sequence[Message]) -> Sequence[Acknowledged | Refused]:
         try:
             async with asyncio.timeout(self._settings.publish_timeout_seconds):
-                stream = await self._connected()
-                sent = [await self._send(stream, message) for message in messages]
-                answers = await asyncio.gather(*sent, return_exceptions=True)
-                return [_outcome(answer) for answer in answers]
+                client = await self._connected()
+                return await asyncio.gather(*[await self._send(client, message) for message in messages])
         except (nats.errors.Error, OSError) as exc:  # OSError includes the timeout
             await self.close()
             raise BrokerUnavailable(str(exc) or type(exc).__name__) from exc
 
     async def close(self) -> None:
-        client, self._client, self._stream = self._client, None, None
+        client, self._client = self._client, None
+        self._waiting.clear()
         if client is not None:
             with suppress(nats.errors.Error, OSError):
                 await client.close()
 
-    async def _connected(self) -> JetStreamContext:
-        if self._stream is not None and self._client is not None and self._client.is_connected:
-            return self._stream
+    async def _connected(self) -> Client:
+        if self._client is not None and self._client.is_connected:
+            return self._client
         await self.close()
         # No reconnect: the client would send what it had buffered on the new connection, and messages lost with the old
         # one would then come after their successors. A new client starts from the table again.
-        self._client = await nats.connect(
+        client = await nats.connect(
             self._settings.url.get_secret_value(),
             allow_reconnect=False,
             connect_timeout=max(1, int(self._settings.connect_timeout_seconds)),
             error_cb=_log_error,
         )
-        stream = self._client.jetstream()
-        await _ensure_stream(stream, self._settings)
-        self._stream = stream
-        return stream
+        self._client = client
+        await _ensure_stream(client.jetstream(), self._settings)
+        self._inbox = client.new_inbox()
+        await client.subscribe(f"{self._inbox}.*", cb=self._on_answer)
+        return client
 
-    async def _send(self, stream: JetStreamContext, message: Message) -> asyncio.Future[PubAck]:
+    async def _send(self, client: Client, message: Message) -> asyncio.Future[Acknowledged | Refused]:
         """Hand `message` to the connection and return a future of the broker's answer."""
+        answer: asyncio.Future[Acknowledged | Refused] = asyncio.get_running_loop().create_future()
+        subject = f"{self._settings.subject_prefix}.{message.type}"
+        headers = {Header.MSG_ID.value: message.id, "content-type": "application/cloudevents+json; charset=utf-8"}
         try:
-            return await stream.publish_async(
-                f"{self._settings.subject_prefix}.{message.type}",
-                message.body,
-                headers={
-                    Header.MSG_ID.value: message.id,
-                    "content-type": "application/cloudevents+json; charset=utf-8",
-                },
-            )
-        except nats.errors.MaxPayloadError as exc:
-            refused: asyncio.Future[PubAck] = asyncio.get_running_loop().create_future()
-            refused.set_exception(exc)
-            return refused
+            await client.publish(subject, message.body, reply=f"{self._inbox}.{message.id}", headers=headers)
+        except nats.errors.MaxPayloadError:
+            answer.set_result(Refused("larger than the broker's max_payload"))
+        else:
+            self._waiting[message.id] = answer
+        return answer
 
-
-def _outcome(answer: PubAck | BaseException) -> Acknowledged | Refused:
-    match answer:
-        case nats.js.errors.APIError():
-            return Refused(answer.description or str(answer))
-        case nats.errors.MaxPayloadError():
-            return Refused("larger than the broker's max_payload")
-        case BaseException():
-            raise answer
-    return Acknowledged(duplicate=bool(answer.duplicate))
+    async def _on_answer(self, reply: Msg) -> None:
+        answer = self._waiting.pop(reply.subject.removeprefix(f"{self._inbox}."), None)
+        if answer is None or answer.done():
+            return
+        if not reply.data:  # nobody listens on the subject: the stream is gone, which a new connection repairs
+            answer.set_exception(nats.js.errors.NoStreamResponseError())
+            return
+        told = json.loads(reply.data)
+        if "error" in told:
+            answer.set_result(Refused(told["error"].get("description", "for no reason")))
+        else:
+            answer.set_result(Acknowledged(duplicate=told.get("duplicate", False)))
 
 
 async def _ensure_stream(stream: JetStreamContext, settings: BrokerSettings) -> None:

@@ -13,7 +13,6 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.types import UserDefinedType
 
 from app.kit.db import Base
 
@@ -21,21 +20,12 @@ LANES = 64
 """Lanes are the unit of parallelism and of order: an aggregate always falls into the same one."""
 
 
-class Xid8(UserDefinedType[int]):
-    """PostgreSQL's 64-bit transaction id."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_options: object) -> str:
-        return "xid8"
-
-
 outbox = Table(
     "outbox",
     Base.metadata,
     # First on purpose. Defaults are computed in column order, so the transaction has its id before the row takes its
     # `id`; without that, a relay could believe that all older transactions have ended (see positions.py).
-    Column("transaction_id", Xid8, nullable=False, server_default=text("pg_current_xact_id()")),
+    Column("transaction_id", BigInteger, nullable=False, server_default=text("pg_current_xact_id()::text::bigint")),
     Column("lane", SmallInteger, nullable=False),
     Column("id", BigInteger, Identity(always=True, cache=1), nullable=False),  # a larger cache would reorder ids
     Column("event_id", Uuid, nullable=False),

@@ -226,5 +226,7 @@ class Relay:
 
 def _backoff(first_seconds: float, failures: int, longest_seconds: float) -> float:
     """Return the pause after `failures` in a row: doubled each time, bounded, and with jitter so relays spread."""
+    if failures == 0:
+        return first_seconds
     pause = min(first_seconds * 2.0 ** min(failures, 32), longest_seconds)
-    return pause if failures == 0 else pause * random.uniform(0.5, 1.0)  # noqa: S311 - hides nothing
+    return pause * random.uniform(0.5, 1.0)  # noqa: S311 - hides nothing

@@ -9,10 +9,10 @@ from typing import Any, BinaryIO, Literal
 import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
-from .lines import Lines, renderer
+from .lines import Lines, install, installed, renderer
 
-# httpx logs each call with its full address at INFO: query strings do not belong in logs.
-_TALKATIVE = ("httpx", "httpcore")
+# Libraries whose INFO is noise beside our own events. httpx writes each call's full address, query string included.
+_TALKATIVE = ("alembic", "httpcore", "httpx", "uvicorn")
 
 
 class LoggingSettings(BaseModel):
@@ -28,51 +28,39 @@ def configure(
     settings: LoggingSettings, *, service: str, env: str, version: str, stream: BinaryIO | None = None
 ) -> None:
     """Take over all logging of the process and write it to `stream`, by default standard output."""
-    lines = Lines(stream or sys.stdout.buffer, renderer(settings.format), service=service, env=env, version=version)
     level = logging.getLevelNamesMapping()[settings.level.upper()]
+    render = renderer(settings.format)
+    install(Lines(stream or sys.stdout.buffer, render, level, service=service, env=env, version=version))
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        processors=[_Shape(lines)],
-        logger_factory=_SinkFactory(lines),
-        cache_logger_on_first_use=False,  # a logger made before this call must still come here
+        processors=[_shape],
+        logger_factory=_Sink,
+        cache_logger_on_first_use=False,  # a logger used before this call must still follow the new level
     )
-    _take_over_standard_library(lines, level)
+    _take_over_standard_library(level)
     _take_over_crashes()
 
 
 class _Sink:
     """structlog's output end: writes what the processors rendered."""
 
-    def __init__(self, lines: Lines, name: str) -> None:
+    def __init__(self, name: str = "app") -> None:
         self.name = name
-        self.debug = self.info = self.warning = self.error = self.critical = lines.write
+
+    def write(self, line: bytes) -> None:
+        installed().write(line)
+
+    debug = info = warning = error = critical = write
 
 
-class _SinkFactory:
-    def __init__(self, lines: Lines) -> None:
-        self._lines = lines
-
-    def __call__(self, name: str = "app") -> _Sink:
-        return _Sink(self._lines, name)
-
-
-class _Shape:
-    """structlog's only processor: a chain of small ones costs half as much as FastAPI itself."""
-
-    def __init__(self, lines: Lines) -> None:
-        self._lines = lines
-
-    def __call__(self, sink: _Sink, level: str, fields: structlog.typing.EventDict) -> bytes:
-        event = fields.pop("event")
-        return self._lines.line(level, sink.name, event, fields)
+def _shape(sink: _Sink, level: str, fields: structlog.typing.EventDict) -> bytes:
+    """Render a line: structlog's only processor, since a chain of small ones costs half as much as FastAPI itself."""
+    event = fields.pop("event")
+    return installed().line(level, sink.name, event, fields)
 
 
 class _Handler(logging.Handler):
     """The standard library's output end: uvicorn, SQLAlchemy, Alembic, warnings."""
-
-    def __init__(self, lines: Lines) -> None:
-        super().__init__()
-        self._lines = lines
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
@@ -80,12 +68,13 @@ class _Handler(logging.Handler):
         except (TypeError, ValueError):  # arguments that do not fit the message
             event = str(record.msg)
         fields: dict[str, Any] = {"exc_info": record.exc_info} if record.exc_info else {}
-        self._lines.write(self._lines.line(record.levelname.lower(), record.name, event, fields))
+        lines = installed()
+        lines.write(lines.line(record.levelname.lower(), record.name, event, fields))
 
 
-def _take_over_standard_library(lines: Lines, level: int) -> None:
+def _take_over_standard_library(level: int) -> None:
     root = logging.getLogger()
-    root.handlers = [_Handler(lines)]
+    root.handlers = [_Handler()]
     root.setLevel(level)
     for name in list(root.manager.loggerDict):
         logger = logging.getLogger(name)

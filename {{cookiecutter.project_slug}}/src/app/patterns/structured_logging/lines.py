@@ -1,5 +1,6 @@
 """The shape of a log line, shared by structlog and the standard library."""
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -26,7 +27,11 @@ _RESERVED = frozenset({"timestamp", "level", "service", "env", "version", "event
 class Lines:
     """Renders log lines and writes them."""
 
-    def __init__(self, stream: BinaryIO, render: Callable[[dict[str, Any]], bytes], **identity: str) -> None:
+    def __init__(
+        self, stream: BinaryIO, render: Callable[[dict[str, Any]], bytes], level: int, **identity: str
+    ) -> None:
+        self.level = level
+        """Of the standard library; what is below is for the caller to drop."""
         self._stream = stream
         self._render = render
         self._identity = identity
@@ -51,7 +56,7 @@ class Lines:
         return self._render(line)
 
     def _timestamp(self) -> str:
-        """Return the time as RFC 3339 in UTC with milliseconds; the part down to the second is formatted once a second."""
+        """Return the time as RFC 3339 in UTC with milliseconds; all but those is formatted once a second."""
         now = time.time()
         second, text = self._second
         if int(now) != second:
@@ -66,6 +71,21 @@ class Lines:
         self._stream.flush()
 
 
+_installed: list[Lines] = []  # a logger in all but name: one per process, as the root logger is
+
+
+def install(lines: Lines | None) -> None:
+    """Make `lines` what everything writes to, also the loggers that exist already; None takes them away."""
+    _installed[:] = [lines] if lines else []
+
+
+def installed() -> Lines:
+    """Return what to write to: before `configure`, JSON without an identity to standard output."""
+    if not _installed:
+        install(Lines(sys.stdout.buffer, _as_json, logging.INFO))
+    return _installed[0]
+
+
 def renderer(format_: Literal["json", "console"]) -> Callable[[dict[str, Any]], bytes]:
     """Return what turns a line into bytes: for machines, or for a person at a terminal."""
     if format_ == "json":
@@ -73,6 +93,8 @@ def renderer(format_: Literal["json", "console"]) -> Callable[[dict[str, Any]], 
     pretty = ConsoleRenderer(colors=sys.stdout.isatty())
 
     def as_console(line: dict[str, Any]) -> bytes:
+        for name in ("service", "env", "version"):  # the person knows what they have started
+            line.pop(name, None)
         if "exception" in line:
             line["exception"] = as_text(line["exception"])
         return str(pretty(None, "", line)).encode(errors="backslashreplace")

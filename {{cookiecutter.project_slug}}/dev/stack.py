@@ -1,0 +1,144 @@
+"""What `make up` runs: who needs whom, what each part is told, and what happens when one of them changes or ends."""
+
+import os
+import sys
+from pathlib import Path
+
+from watchfiles import PythonFilter, watch
+
+from dev.console import Console
+from dev.environment import APP, ROOT, Addresses, service_name, variables
+from dev.nats import Nats
+from dev.postgres import PostgreSQL
+from dev.process import Process, StartFailed
+from dev.supervisor import Supervisor
+from dev.token_issuer import SigningKey, TokenIssuer
+
+_MIGRATION_TIMEOUT_SECONDS = 900.0
+_BANNER = """
+{service} is up; changes in src/ restart it, Ctrl-C stops everything.
+
+  API          {http}/docs
+  metrics      {http}/metrics   worker: {worker}/metrics
+  PostgreSQL   psql "{psql}"
+  NATS         {nats}
+  payments     {payments}/authorisations   faults: PUT {payments}/faults
+  tokens       POST {issuer}/token
+
+Place an order:
+
+  export TOKEN={token}
+  curl -s -X POST {http}/v1/orders -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' \\
+    -d '{{"currency": "EUR", "items": [{{"sku": "tea", "quantity": 2, "unit_price_minor": 450}}]}}'
+"""
+
+
+class Stack:
+    """One run of the whole system: servers, helpers, and the service itself."""
+
+    def __init__(self, data: Path, ports: dict[str, int], console: Console) -> None:
+        self._data = data
+        self._ports = ports
+        self._console = console
+        self._supervisor = Supervisor(console)
+        self._postgres = PostgreSQL(data / "postgres", on_line=console.listener("postgres", hide=(" LOG: ",)))
+        self._nats = Nats(data / "nats", port=ports["nats"], on_line=console.listener("nats", hide=("[INF]",)))
+        self._database = service_name().replace("-", "_")
+        self._env = self._variables()
+        self._service = [self._app("serve"), self._app("worker")]
+
+    def start(self) -> None:
+        """Start everything in order.
+
+        Raises:
+            StartFailed: one part did not start, or a migration failed.
+        """
+        self._say("starting PostgreSQL, NATS, token issuer, payment simulator")
+        self._supervisor.start_server(self._postgres)
+        if self._database not in self._postgres.databases():
+            self._postgres.create_database(self._database)
+        self._supervisor.start_server(self._nats)
+        key = ("--key", str(self._data / "token_issuer.pem"), "--audience", service_name())
+        self._start_helper("issuer", "dev.token_issuer", *key)
+        self._start_helper("payments", "dev.payment_simulator")
+        self._migrate()
+        self._start_service()
+        self._console.show(self._banner())
+
+    def watch(self) -> None:
+        """Restart the service when its source changes, until interrupted.
+
+        Raises:
+            StartFailed: a server that everything else needs has ended.
+        """
+        known_dead: set[str] = set()
+        # An empty set comes every second, as an occasion to look after the children.
+        for changes in watch(
+            ROOT / "src", watch_filter=PythonFilter(), debounce=300, rust_timeout=1000, yield_on_timeout=True
+        ):
+            if changes:
+                changed = sorted({Path(path).relative_to(ROOT).as_posix() for _, path in changes})
+                self._say(f"{', '.join(changed)} changed: restarting")
+                self._stop_service()
+                self._start_service(wait=False)
+                known_dead.clear()
+            for process in self._supervisor.ended():
+                if process not in self._service:
+                    raise StartFailed(f"{process.name} has ended with {process.returncode}; its last lines are above.")
+                if process.name not in known_dead:
+                    known_dead.add(process.name)
+                    self._say(f"{process.name} has ended with {process.returncode}; a change in src/ starts it again")
+
+    def stop(self) -> None:
+        """Stop everything in reverse order."""
+        self._say("stopping")
+        self._supervisor.stop_all()
+
+    def _start_helper(self, name: str, module: str, *options: str) -> None:
+        argv = [sys.executable, "-m", module, "--port", str(self._ports[name]), *options]
+        process = Process(name, argv, cwd=ROOT, on_line=self._console.listener(name, hide=("INFO: ",)))
+        self._supervisor.start(process, ready_line="Uvicorn running on")
+
+    def _migrate(self) -> None:
+        process = self._app("migrate")
+        self._supervisor.start(process)
+        if process.wait(timeout_seconds=_MIGRATION_TIMEOUT_SECONDS):
+            last = next((line for line in reversed(process.last_lines) if line.strip()), "it said nothing")
+            raise StartFailed(f"the migration failed: {last} Correct it and run again.")
+        self._supervisor.stop(process)
+
+    def _start_service(self, *, wait: bool = True) -> None:
+        for process, port in zip(self._service, ("http", "worker"), strict=True):
+            self._supervisor.start(process, ready_url=f"{self._url(port)}/livez" if wait else None)
+
+    def _stop_service(self) -> None:
+        for process in reversed(self._service):
+            self._supervisor.stop(process)
+
+    def _app(self, command: str) -> Process:
+        return Process(command, [*APP, command], env=self._env, cwd=ROOT, on_line=self._console.listener(command))
+
+    def _variables(self) -> dict[str, str]:
+        addresses = Addresses(
+            database_url=self._postgres.url(self._database),
+            broker_url=self._nats.url(),
+            payments_url=self._url("payments"),
+            jwks_url=f"{self._url('issuer')}/.well-known/jwks.json",
+            http_port=self._ports["http"],
+            worker_port=self._ports["worker"],
+        )
+        readable = {"APP_LOGGING__FORMAT": "console"} if self._console.coloured else {}
+        return {**readable, **os.environ, **variables(addresses), "PYTHONUNBUFFERED": "1"}
+
+    def _banner(self) -> str:
+        key = SigningKey.load_or_create(self._data / "token_issuer.pem")
+        token = TokenIssuer(key, audience=service_name()).mint(scope="orders:read orders:write")
+        psql = self._postgres.url(self._database).replace("+asyncpg", "")
+        urls = {name: self._url(name) for name in ("http", "worker", "payments", "issuer")}
+        return _BANNER.format(service=service_name(), psql=psql, nats=self._nats.url(), token=token, **urls)
+
+    def _url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self._ports[name]}"
+
+    def _say(self, text: str) -> None:
+        self._console.say(text)

@@ -1,0 +1,181 @@
+"""patterns/structured_logging: the canonical line of a request."""
+
+import io
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import APIRouter, FastAPI, Request
+from starlette.middleware import Middleware
+from starlette.responses import StreamingResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from app.kit import context, problems
+from app.kit.asgi import RouteTemplates
+from app.kit.errors import Conflict, Unavailable
+from app.patterns.structured_logging import AccessLog
+from app.patterns.structured_logging.lines import Lines, install, renderer
+from tests.support.http_server import serving
+
+Read = Callable[[], list[dict[str, Any]]]
+
+
+@pytest.fixture
+def read() -> Iterator[Read]:
+    """Collect the lines of this test; the value returns those so far."""
+    stream = io.BytesIO()
+    install(Lines(stream, renderer("json"), 20, service="orders", env="test", version="1"))
+    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
+    install(None)
+
+
+class _Bind:
+    """Stands where the request id and authentication layers stand."""
+
+    def __init__(self, app: Callable[..., Any]) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with context.bind(context.Context(request_id="r-1")):
+            await self._app(scope, receive, send)
+
+
+@pytest.fixture
+def app() -> FastAPI:
+    """A service that succeeds, refuses and fails."""
+    app = FastAPI(
+        middleware=[
+            Middleware(_Bind),
+            Middleware(AccessLog, route_of=RouteTemplates()),
+            Middleware(problems.Problems, statuses={}),
+        ]
+    )
+    problems.install(app, statuses={})
+    router = APIRouter(prefix="/v1")
+
+    @router.post("/things/{thing_id}")
+    async def post_thing(thing_id: str, request: Request) -> int:
+        assert thing_id
+        context.current().tenant = "t-1"
+        return len(await request.body())
+
+    @router.get("/conflict")
+    async def conflict() -> None:
+        raise Conflict("It is taken.")
+
+    @router.get("/down")
+    async def down() -> None:
+        raise Unavailable("The database is away.")
+
+    @router.get("/bug")
+    async def bug() -> None:
+        raise RuntimeError("a bug")
+
+    @router.get("/broken-stream")
+    async def broken_stream() -> StreamingResponse:
+        async def stream() -> AsyncIterator[bytes]:
+            yield b"half"
+            raise RuntimeError("broke off")
+
+        return StreamingResponse(stream())
+
+    app.include_router(router)
+    return app
+
+
+async def request(app: FastAPI, method: str, path: str, **options: Any) -> httpx.Response:  # noqa: ANN401 - httpx's
+    """Send one request."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        return await client.request(method, path, **options)
+
+
+async def test_a_request_leaves_one_line(app: FastAPI, read: Read) -> None:
+    """The line has the template, not the path, and what inner layers learned, such as the tenant."""
+    await request(app, "POST", "/v1/things/7?token=secret", content=b"12345", headers={"user-agent": "spy"})
+
+    (line,) = read()
+    assert line["duration_ms"] >= 0
+    assert {name: value for name, value in line.items() if name not in {"timestamp", "duration_ms"}} == {
+        "level": "info", "service": "orders", "env": "test", "version": "1", "event": "http.request", "logger": "http",
+        "request_id": "r-1", "tenant": "t-1", "method": "POST", "route": "/v1/things/{thing_id}", "status": 200,
+        "request_bytes": 5, "response_bytes": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "level", "code", "exception"),
+    [
+        ("/v1/conflict", 409, "info", "conflict", None),
+        ("/v1/down", 503, "error", "unavailable", "app.kit.errors.Unavailable"),
+        ("/v1/bug", 500, "error", "internal_error", "RuntimeError"),
+        ("/v1/nothing", 404, "info", "route_not_found", None),
+    ],
+    ids=["conflict", "unavailable", "bug", "no route"],
+)
+async def test_a_failure_names_its_code(
+    app: FastAPI, read: Read, *, path: str, status: int, level: str, code: str, exception: str | None
+) -> None:
+    """Refusals are normal and say why; failures of ours are errors and bring their stack."""
+    await request(app, "GET", path)
+
+    (line,) = read()
+    assert (line["status"], line["level"], line["error_code"]) == (status, level, code)
+    assert line.get("exception", {}).get("type") == exception
+
+
+async def test_what_the_client_chose_is_not_in_the_line(app: FastAPI, read: Read) -> None:
+    """Path, query, headers and method of a stranger leave no text behind."""
+    await request(app, "EVIL", "/evil-path", params={"evil": "query"}, headers={"user-agent": "evil", "x-evil": "1"})
+
+    (line,) = read()
+    assert (line["method"], line["route"]) == ("_OTHER", "unmatched")
+    assert "evil" not in json.dumps(line).lower()
+
+
+def test_a_response_that_breaks_off_is_an_error(app: FastAPI, read: Read) -> None:
+    """The status had been sent; the line still says that it went wrong, once, over a real socket."""
+    with serving(app) as url, pytest.raises(httpx.RemoteProtocolError):
+        httpx.get(f"{url}/v1/broken-stream")
+
+    (line,) = [line for line in read() if line["event"] == "http.request"]
+    assert (line["status"], line["level"], line["response_bytes"]) == (200, "error", 4)
+    assert "broke off" in json.dumps(line["exception"])
+
+
+async def test_an_application_that_fails_without_an_answer_leaves_its_line(read: Read) -> None:
+    """With no layer inside that answers, the exception passes through, and the line has it."""
+
+    async def broken(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise RuntimeError("a bug")
+
+    transport = httpx.ASGITransport(AccessLog(broken, route_of=lambda _: "/x"))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        with pytest.raises(RuntimeError):
+            await client.get("/x")
+
+    (line,) = read()
+    assert (line["status"], line["level"], line["exception"]["message"]) == (500, "error", "a bug")
+
+
+@pytest.mark.parametrize(("complete", "disconnected"), [(False, True), (True, None)], ids=["before", "after"])
+async def test_a_client_that_leaves_early_is_noted(read: Read, *, complete: bool, disconnected: bool | None) -> None:
+    """A disconnect counts only before the answer is complete: afterwards it is how every connection ends."""
+
+    async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+        if complete:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b""})
+        await receive()
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        assert message
+
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "headers": []}
+    await AccessLog(app, route_of=lambda _: "/x")(scope, receive, send)
+
+    assert read()[0].get("client_disconnected") is disconnected

@@ -1,0 +1,203 @@
+"""patterns/metrics.py: the RED histogram, from the request to what a scraper reads."""
+
+from collections.abc import Mapping
+
+import httpx
+import pytest
+from fastapi import APIRouter, FastAPI
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
+from prometheus_client import CollectorRegistry, parser
+from prometheus_client.openmetrics import parser as openmetrics_parser
+from starlette.middleware import Middleware
+from starlette.types import Receive, Scope, Send
+
+from app.kit import problems
+from app.kit.asgi import RouteTemplates
+from app.patterns import metrics
+from app.patterns.metrics import BUCKETS, MetricsEndpoint, RedMetrics, RequestDuration
+
+OPENMETRICS = {"accept": "application/openmetrics-text; version=1.0.0"}
+TRACE_ID = 0x4BF92F3577B34DA6A3CE929D0E0E4736
+
+
+@pytest.fixture
+def registry() -> CollectorRegistry:
+    """A registry of this test's own."""
+    return CollectorRegistry()
+
+
+@pytest.fixture
+def histogram(registry: CollectorRegistry) -> RequestDuration:
+    """The histogram, empty."""
+    return RequestDuration(registry=registry)
+
+
+@pytest.fixture
+def app(registry: CollectorRegistry, histogram: RequestDuration) -> FastAPI:
+    """A service whose one router is included under /v1 and /v2."""
+    app = FastAPI(
+        middleware=[
+            Middleware(MetricsEndpoint, registry=registry),
+            Middleware(RedMetrics, route_of=RouteTemplates(), histogram=histogram),
+            Middleware(problems.Problems, statuses={}),
+        ]
+    )
+    router = APIRouter()
+
+    @router.get("/things/{thing_id}")
+    async def get_thing(thing_id: int) -> int:
+        return thing_id
+
+    @router.get("/bug")
+    async def bug() -> None:
+        raise RuntimeError("a bug")
+
+    app.include_router(router, prefix="/v1")
+    app.include_router(router, prefix="/v2")
+    return app
+
+
+async def request(
+    app: FastAPI, path: str, method: str = "GET", headers: Mapping[str, str] | None = None
+) -> httpx.Response:
+    """Send one request."""
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        return await client.request(method, path, headers=headers)
+
+
+def counts(registry: CollectorRegistry) -> dict[tuple[str, str, str], float]:
+    """Return how many requests were counted under each set of labels."""
+    return {
+        (
+            sample.labels["http_route"],
+            sample.labels["http_request_method"],
+            sample.labels["http_response_status_code"],
+        ): (sample.value)
+        for metric in registry.collect()
+        for sample in metric.samples
+        if sample.name == "http_server_request_duration_seconds_count"
+    }
+
+
+async def test_a_request_is_counted_under_its_template(app: FastAPI, registry: CollectorRegistry) -> None:
+    """The label is the route's template, with the prefix under which it was included."""
+    await request(app, "/v1/things/1")
+    await request(app, "/v1/things/2")
+    await request(app, "/v2/things/3")
+
+    assert counts(registry) == {
+        ("/v1/things/{thing_id}", "GET", "200"): 2,
+        ("/v2/things/{thing_id}", "GET", "200"): 1,
+    }
+
+
+async def test_a_bug_is_counted_as_500(app: FastAPI, registry: CollectorRegistry) -> None:
+    """Errors are what the E of RED is for."""
+    await request(app, "/v1/bug")
+
+    assert counts(registry) == {("/v1/bug", "GET", "500"): 1}
+
+
+async def test_an_application_that_fails_without_an_answer_is_counted_as_500(
+    histogram: RequestDuration, registry: CollectorRegistry
+) -> None:
+    """With no layer inside that answers, the server does; the failure still counts."""
+
+    async def broken(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise RuntimeError("a bug")
+
+    transport = httpx.ASGITransport(RedMetrics(broken, route_of=lambda _: "/x", histogram=histogram))
+    async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+        with pytest.raises(RuntimeError):
+            await client.get("/x")
+
+    assert counts(registry) == {("/x", "GET", "500"): 1}
+
+
+async def test_unknown_paths_and_methods_make_no_labels(app: FastAPI, registry: CollectorRegistry) -> None:
+    """A scanner that tries a thousand addresses and methods leaves two series, not two thousand."""
+    for number in range(20):
+        await request(app, f"/admin/{number}.php")
+        await request(app, f"/{number}", method=f"SCAN{number}")
+
+    assert counts(registry) == {("unmatched", "GET", "404"): 20, ("unmatched", "_OTHER", "404"): 20}
+
+
+async def test_a_refusal_of_a_known_path_keeps_its_template(app: FastAPI, registry: CollectorRegistry) -> None:
+    """422 and 405 belong to the route that refused."""
+    await request(app, "/v1/things/seven")
+    await request(app, "/v1/things/7", method="DELETE")
+
+    assert counts(registry) == {
+        ("/v1/things/{thing_id}", "GET", "422"): 1,
+        ("/v1/things/{thing_id}", "DELETE", "405"): 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("seconds", "bucket"), [(0.0, "0.005"), (0.005, "0.005"), (0.0051, "0.01"), (5.5, "5.5"), (60.0, "+Inf")]
+)
+def test_a_duration_falls_into_its_bucket(
+    histogram: RequestDuration, registry: CollectorRegistry, seconds: float, bucket: str
+) -> None:
+    """Bounds include their value; buckets are cumulative; count and sum agree with them."""
+    histogram.observe(route="/x", method="GET", status=200, seconds=seconds)
+
+    (family,) = registry.collect()
+    buckets = {sample.labels["le"]: sample.value for sample in family.samples if sample.name.endswith("_bucket")}
+    filled = list(buckets)[list(buckets).index(bucket) :]
+    assert [le for le, value in buckets.items() if value == 1] == filled
+    assert [sample.value for sample in family.samples if sample.name.endswith("_sum")] == [seconds]
+    assert len(buckets) == len(BUCKETS) + 1
+
+
+async def test_a_scraper_reads_the_format_it_asked_for(app: FastAPI) -> None:
+    """Old scrapers get the text format, new ones OpenMetrics; both parsers accept what they get."""
+    await request(app, "/v1/things/1")
+
+    text = await request(app, "/metrics")
+    openmetrics = await request(app, "/metrics", headers=OPENMETRICS)
+
+    assert text.headers["content-type"].startswith("text/plain")
+    assert openmetrics.headers["content-type"].startswith("application/openmetrics-text")
+    assert any(
+        family.name == "http_server_request_duration_seconds"
+        for family in parser.text_string_to_metric_families(text.text)
+    )
+    families = openmetrics_parser.text_string_to_metric_families(openmetrics.text)  # type: ignore[no-untyped-call] # has none
+    assert [family.type for family in families] == ["histogram"]
+
+
+async def test_scrapes_are_not_counted(app: FastAPI, registry: CollectorRegistry) -> None:
+    """Looking at the figures does not change them."""
+    await request(app, "/metrics")
+
+    assert counts(registry) == {}
+
+
+@pytest.mark.parametrize(("flags", "exemplars"), [(1, 1), (0, 0)], ids=["sampled", "not sampled"])
+async def test_only_sampled_traces_become_exemplars(app: FastAPI, flags: int, exemplars: int) -> None:
+    """An exemplar leads to a trace that was kept; one of a dropped trace would lead nowhere."""
+    span = NonRecordingSpan(SpanContext(TRACE_ID, 7, is_remote=False, trace_flags=TraceFlags(flags)))
+    token = otel_context.attach(trace.set_span_in_context(span))
+    try:
+        await request(app, "/v1/things/1")
+    finally:
+        otel_context.detach(token)
+
+    scrape = (await request(app, "/metrics", headers=OPENMETRICS)).text
+    assert scrape.count(f'# {{trace_id="{TRACE_ID:032x}"}}') == exemplars
+    assert scrape.count("# {") == exemplars
+
+
+def test_build_info_shows_the_build_that_runs() -> None:
+    """The latest identity wins; there is one series."""
+    metrics.set_build_info(service="orders", version="1", env="test")
+    metrics.set_build_info(service="orders", version="2", env="test")
+
+    (family,) = metrics.BUILD_INFO.collect()
+    assert [(sample.labels, sample.value) for sample in family.samples] == [
+        ({"service": "orders", "version": "2", "env": "test"}, 1)
+    ]

@@ -1,0 +1,105 @@
+"""patterns/outbox: slow transactions do not lose their place. See positions.py for why they could."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.kit.db import transaction
+from app.patterns.outbox import Event, Relay, RelaySettings, publish
+from tests.support.outbox import an_event, given_events, relay_all, rows
+from tests.support.recording_broker import RecordingBroker
+
+
+@pytest.fixture
+def broker() -> RecordingBroker:
+    return RecordingBroker()
+
+
+@pytest.fixture
+def relay(engine: AsyncEngine, broker: RecordingBroker) -> Relay:
+    return Relay(engine, broker, RelaySettings())
+
+
+async def test_an_event_of_a_slow_transaction_is_not_overtaken_by_its_successor(
+    engine: AsyncEngine, relay: Relay, broker: RecordingBroker
+) -> None:
+    """Ids are taken before they are committed: a relay that trusted them alone would skip the slow one."""
+    async with uncommitted(engine, an_event("slow", "1")) as commit:
+        for number in range(5):  # others go by, so the relay's idea of the lane moves on
+            await given_events(engine, an_event("fast", f"same-lane-{number}"))
+            await relay_all(relay)
+        await commit()
+    await given_events(engine, an_event("successor", "1"))
+    await relay_all(relay)
+
+    assert [type_ for type_ in broker.types if type_ != "fast"] == ["slow", "successor"]
+
+
+async def test_a_slow_transaction_in_the_same_lane_keeps_the_floor_down(
+    engine: AsyncEngine, relay: Relay, broker: RecordingBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same with every aggregate in one lane, where the ids around the slow one have long been published."""
+    monkeypatch.setattr("app.patterns.outbox.writer.LANES", 1)
+    async with uncommitted(engine, an_event("slow", "1")) as commit:
+        for number in range(5):
+            await given_events(engine, an_event("fast", str(number + 2)))
+            await relay_all(relay)
+        await commit()
+    await given_events(engine, an_event("successor", "1"))
+    await relay_all(relay)
+
+    assert [type_ for type_ in broker.types if type_ != "fast"] == ["slow", "successor"]
+    assert await rows(engine) == 0
+
+
+async def test_the_floor_rises_as_events_are_published(
+    engine: AsyncEngine, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without long transactions a relay soon stops reading where it has been."""
+    monkeypatch.setattr("app.patterns.outbox.writer.LANES", 1)
+    for number in range(3):
+        await given_events(engine, an_event(number=number))
+        await relay_all(relay)
+
+    assert relay.floors()[0] > 0
+
+
+async def test_a_transaction_has_its_id_before_the_row_takes_its_own(engine: AsyncEngine) -> None:
+    """positions.py rests on this: the column with the transaction's id is computed first, so it stands first."""
+    first = text("SELECT attname FROM pg_attribute WHERE attrelid = 'outbox'::regclass AND attnum = 1")
+    async with engine.connect() as connection:
+        assert await connection.scalar(first) == "transaction_id"
+
+
+@asynccontextmanager
+async def uncommitted(engine: AsyncEngine, event: Event) -> AsyncIterator["Commit"]:
+    """Publish `event` in a transaction that stays open until the yielded function is called."""
+    finish = asyncio.Event()
+    written = asyncio.Event()
+
+    async def write() -> None:
+        async with transaction(engine) as session:
+            await publish(session, event)
+            written.set()
+            await finish.wait()
+
+    task = asyncio.create_task(write())
+    await written.wait()
+    yield Commit(finish, task)
+    await task
+
+
+class Commit:
+    """Ends the open transaction when called."""
+
+    def __init__(self, finish: asyncio.Event, task: asyncio.Task[None]) -> None:
+        self._finish = finish
+        self._task = task
+
+    async def __call__(self) -> None:
+        self._finish.set()
+        await self._task

@@ -1,0 +1,339 @@
+"""patterns/tracing.py: what is sampled, what it is called, and that nothing is lost for what is not."""
+
+import http.server
+import random
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import APIRouter, FastAPI
+from opentelemetry import trace
+from opentelemetry.context import Context
+from opentelemetry.propagate import inject
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
+from opentelemetry.trace import SpanKind, StatusCode
+
+from app.kit import problems
+from app.patterns import tracing
+from app.patterns.tracing import TracingSettings
+from tests.support.eventually import eventually
+from tests.support.http_server import serving
+
+IDENTITY = {"service": "orders", "env": "test", "version": "1.2.3"}
+TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
+RECORD = Decision.RECORD_AND_SAMPLE
+SPAN = "00f067aa0ba902b7"
+
+
+class Service:
+    """A traced application, and the spans that it exported."""
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - any field of TracingSettings
+        self.settings = TracingSettings(**settings)
+        self.provider = tracing.configure(self.settings, **IDENTITY)
+        self.exporter = InMemorySpanExporter()
+        self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self.app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False})
+        self.app.add_middleware(problems.Problems, statuses={})
+        router = APIRouter()
+
+        @router.get("/things/{thing_id}")
+        async def get_thing(thing_id: int) -> dict[str, str]:
+            assert thing_id
+            with self.provider.get_tracer("test").start_as_current_span("inner"):
+                return see()
+
+        @router.get("/bug")
+        async def bug() -> None:
+            raise RuntimeError("a bug")
+
+        self.app.include_router(router, prefix="/v1")
+        self.app.include_router(router, prefix="/v2")
+        self.app.add_api_route("/readyz", see)
+        self.app.add_api_route("/see", see)
+        self.app.add_api_route("/detached", self.start_detached)
+        tracing.instrument(self.app, provider=self.provider, settings=self.settings)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of the exported spans, in the order of their end."""
+        return [span.name for span in self.exporter.get_finished_spans()]
+
+    async def start_detached(self) -> None:
+        """Begin a trace that has nothing to do with the request."""
+        self.provider.get_tracer("test").start_span("detached", context=Context()).end()
+
+    async def get(self, path: str, method: str = "GET", **headers: str) -> httpx.Response:
+        """Send one request."""
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://test") as client:
+            return await client.request(method, path, headers=headers)
+
+
+def see() -> dict[str, str]:
+    """Return what an outbound call would carry."""
+    carrier: dict[str, str] = {}
+    inject(carrier)
+    return carrier
+
+
+@pytest.fixture(autouse=True)
+def global_provider(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let each test set the process's provider anew: OpenTelemetry allows it once."""
+    monkeypatch.setattr(trace, "set_tracer_provider", lambda _provider: None)
+
+
+async def test_a_sampled_request_is_one_span_with_its_route() -> None:
+    """One server span with the stable attribute names, and the application's own below it."""
+    service = Service(ratio=1)
+
+    await service.get("/v1/things/7?token=1")
+
+    inner, server = service.exporter.get_finished_spans()
+    assert (inner.name, server.name) == ("inner", "GET /v1/things/{thing_id}")
+    assert inner.parent == server.get_span_context()
+    assert server.kind is SpanKind.SERVER
+    attributes = dict(server.attributes or {})
+    assert attributes["http.request.method"] == "GET"
+    assert attributes["http.route"] == "/v1/things/{thing_id}"
+    assert attributes["http.response.status_code"] == 200
+    assert not attributes.keys() & {"http.method", "http.status_code", "http.url"}
+    assert dict(server.resource.attributes).items() >= {
+        ("service.name", "orders"), ("service.version", "1.2.3"), ("deployment.environment.name", "test"),
+    }  # fmt: skip
+
+
+async def test_two_inclusions_of_a_router_have_two_names() -> None:
+    """/v1/x and /v2/x stay apart; addresses and methods that nobody knows share a name."""
+    service = Service(ratio=1)
+
+    for method, path in [("GET", "/v1/things/1"), ("GET", "/v2/things/2"), ("GET", "/scan.php"), ("SCAN", "/x")]:
+        await service.get(path, method)
+
+    servers = [span for span in service.exporter.get_finished_spans() if span.kind is SpanKind.SERVER]
+    assert [span.name for span in servers] == [
+        "GET /v1/things/{thing_id}",
+        "GET /v2/things/{thing_id}",
+        "GET",
+        "_OTHER",
+    ]
+
+
+async def test_an_unsampled_request_has_a_trace_all_the_same() -> None:
+    """Nothing is exported, yet there is a trace id for the log, and outbound calls say `not sampled`."""
+    service = Service(ratio=0)
+
+    seen = (await service.get("/see")).json()["traceparent"]
+
+    version, trace_id, span_id, flags = seen.split("-")
+    assert version == "00"
+    assert int(trace_id, 16)
+    assert int(span_id, 16)
+    assert int(flags, 16) & trace.TraceFlags.SAMPLED == 0
+    assert service.names == []
+
+
+@pytest.mark.parametrize(("flags", "exported"), [("01", 2), ("00", 0), ("03", 2), ("02", 0)])
+@pytest.mark.parametrize("ratio", [0, 1])
+async def test_the_callers_decision_is_followed(ratio: float, flags: str, exported: int) -> None:
+    """Parent-based: whatever our own ratio, a trace is kept whole or dropped whole, flags and state passed on."""
+    service = Service(ratio=ratio)
+
+    seen = (await service.get("/v1/things/7", traceparent=f"00-{TRACE}-{SPAN}-{flags}", tracestate="a=1")).json()
+
+    _, trace_id, span_id, sent_flags = seen["traceparent"].split("-")
+    assert (trace_id, sent_flags, seen["tracestate"]) == (TRACE, flags, "a=1")
+    assert span_id != SPAN
+    assert len(service.names) == exported
+
+
+@pytest.mark.parametrize(
+    "traceparent",
+    [
+        "", "nonsense", f"00-{TRACE}-{SPAN}", f"00-{'0' * 32}-{SPAN}-01", f"00-{TRACE}-{'0' * 16}-01",
+        f"ff-{TRACE}-{SPAN}-01", f"00-{TRACE.upper()}-{SPAN}-01", f"00-{TRACE}-{SPAN}-01-extra", "0" * 10_000,
+    ],
+    ids=["empty", "nonsense", "short", "zero trace", "zero span", "version ff", "upper case", "extra", "10k"],
+)  # fmt: skip
+@pytest.mark.parametrize("ratio", [0, 1])
+async def test_a_malformed_traceparent_starts_a_new_trace(ratio: float, traceparent: str) -> None:
+    """Nonsense is neither an error nor passed on, sampled or not."""
+    service = Service(ratio=ratio)
+
+    response = await service.get("/v1/things/7", traceparent=traceparent)
+
+    assert response.status_code == 200
+    trace_id = response.json()["traceparent"].split("-")[1]
+    assert int(trace_id, 16)
+    assert trace_id != TRACE
+    assert len(service.names) == 2 * ratio
+
+
+async def test_the_decision_is_the_sdks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For every id, at the bound too, the early exit decides as the SDK's own sampler; a sampled trace keeps its id."""
+    service = Service(ratio=0.3)
+    sampler = TraceIdRatioBased(0.3)
+    chance = random.Random(7)  # noqa: S311 - the same ids in each run
+    ids = [chance.getrandbits(128) for _ in range(200)]
+    ids += [chance.getrandbits(64) << 64 | sampler.bound + offset for offset in (-1, 0, 1)]
+    made = iter(ids)
+    monkeypatch.setattr(RandomIdGenerator, "generate_trace_id", lambda _self: next(made))
+
+    for _ in ids:
+        await service.get("/v1/things/7")
+
+    exported = [span.context.trace_id for span in service.exporter.get_finished_spans() if span.kind is SpanKind.SERVER]
+    assert exported == [made_id for made_id in ids if sampler.should_sample(None, made_id, "").decision is RECORD]
+    assert 0 < len(exported) < len(ids)
+
+
+@pytest.mark.parametrize("path", sorted(tracing.QUIET_PATHS))
+async def test_probes_and_scrapes_are_never_traced(path: str) -> None:
+    """Not even when the prober sends a sampled traceparent."""
+    service = Service(ratio=1)
+
+    response = await service.get(path, traceparent=f"00-{TRACE}-{SPAN}-01")
+
+    assert service.names == []
+    assert TRACE not in response.text
+
+
+async def test_a_second_trace_within_a_request_has_an_id_of_its_own() -> None:
+    """The id that was decided on is for the request's own root span alone."""
+    service = Service(ratio=1)
+
+    await service.get("/detached")
+
+    detached, server = service.exporter.get_finished_spans()
+    assert (detached.name, server.name) == ("detached", "GET /detached")
+    assert detached.context.trace_id != server.context.trace_id
+
+
+async def test_a_bug_is_on_the_span() -> None:
+    """The span of a failed request is an error and holds the exception."""
+    service = Service(ratio=1)
+
+    assert (await service.get("/v1/bug")).status_code == 500
+
+    (server,) = service.exporter.get_finished_spans()
+    assert server.status.status_code is StatusCode.ERROR
+    assert [event.name for event in server.events] == ["exception"]
+    assert server.name == "GET /v1/bug"
+
+
+@pytest.mark.parametrize("ratio", [0, 1])
+async def test_an_outbound_call_continues_the_trace(ratio: int) -> None:
+    """One trace id on both sides of a call; the client span is the parent of the remote server span."""
+    remote = Service(ratio=1 - ratio)  # decides nothing: its caller has
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(remote.app), base_url="http://remote")
+    local = Service(ratio=ratio)
+    tracing.instrument_client(client, local.provider)
+
+    async def call() -> str:
+        there: str = (await client.get("/v1/things/7")).json()["traceparent"]
+        return f"{there} {see()['traceparent']}"
+
+    local.app.add_api_route("/call", call)
+    there, here = (await local.get("/call")).json().split(" ")
+
+    assert there.split("-")[1] == here.split("-")[1]
+    assert local.names == ["GET", "GET /call"][: 2 * ratio]
+    assert len(remote.names) == 2 * ratio
+
+
+def test_over_a_socket_each_request_is_decided_by_itself() -> None:
+    """A real server on one connection: some requests are sampled, some are not, ids never repeat."""
+    service = Service(ratio=0.5)
+    with serving(service.app) as url, httpx.Client(base_url=url) as client:
+        seen = [client.get("/v1/things/7").json()["traceparent"].split("-") for _ in range(60)]
+
+    sampled = {int(trace_id, 16) for _, trace_id, _, flags in seen if int(flags, 16) & 1}
+    assert len({trace_id for _, trace_id, _, _ in seen}) == 60
+    assert {span.context.trace_id for span in service.exporter.get_finished_spans()} == sampled
+    assert 0 < len(sampled) < 60
+
+
+class _Collector(http.server.BaseHTTPRequestHandler):
+    """Takes spans."""
+
+    received: list[int]
+
+    def do_POST(self) -> None:
+        self.received.append(len(self.rfile.read(int(self.headers["content-length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def collector() -> Iterator[tuple[str, list[int]]]:
+    """A collector on a socket: its address, and the sizes of what it received."""
+    received: list[int] = []
+    handler = type("Handler", (_Collector,), {"received": received})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1/traces", received
+        server.shutdown()
+
+
+def make_spans(provider: TracerProvider, count: int) -> None:
+    """End `count` spans."""
+    for _ in range(count):
+        provider.get_tracer("test").start_span("work").end()
+
+
+async def test_spans_reach_the_collector(collector: tuple[str, list[int]]) -> None:
+    """With an address, spans are sent in batches in the background, and the rest at the end."""
+    address, received = collector
+    provider = tracing.configure(
+        TracingSettings(ratio=1, otlp_endpoint=address, export_batch_size=10, export_delay_seconds=60), **IDENTITY
+    )
+
+    make_spans(provider, 10)
+    await eventually(lambda: len(received) == 1)
+    make_spans(provider, 1)
+    tracing.shut_down(provider)
+
+    assert len(received) == 2
+    assert received[0] > received[1] > 0
+
+
+def test_a_hanging_collector_costs_no_request_and_no_deployment() -> None:
+    """A collector that accepts and never answers: spans are made at full speed, dropped, and left behind at the end."""
+    with socket.create_server(("127.0.0.1", 0)) as hanging:
+        provider = tracing.configure(
+            TracingSettings(
+                ratio=1,
+                otlp_endpoint=f"http://127.0.0.1:{hanging.getsockname()[1]}/",
+                queue_size=50,
+                export_timeout_seconds=1,
+            ),
+            **IDENTITY,
+        )
+        begun = time.monotonic()
+        make_spans(provider, 2_000)
+        made = time.monotonic() - begun
+        tracing.shut_down(provider, timeout_seconds=0.2)
+        stopped = time.monotonic() - begun - made
+
+    assert made < 1
+    assert stopped < 1
+
+
+def test_without_an_address_nothing_is_sent() -> None:
+    """Without a collector there is no exporter and no background thread."""
+    before = set(threading.enumerate())
+
+    provider = tracing.configure(TracingSettings(), **IDENTITY)
+    make_spans(provider, 10)
+
+    assert set(threading.enumerate()) <= before

@@ -1,0 +1,99 @@
+"""settings.py: all mistakes at once, and no secret in the message."""
+
+import pytest
+
+from app.settings import BadSettings, Settings, load
+
+GOOD = {
+    "OTEL_SERVICE_NAME": "orders",
+    "APP_DATABASE__URL": "postgresql+asyncpg://u:hunter2@db/orders",
+    "APP_BROKER__URL": "nats://broker:4222",
+    "APP_PAYMENTS__URL": "https://payments.example.com",
+    "APP_AUTHENTICATION__ISSUER": "https://login.example.com",
+    "APP_AUTHENTICATION__AUDIENCE": "orders",
+    "APP_AUTHENTICATION__JWKS_URL": "https://login.example.com/keys",
+}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Return an environment with good settings and nothing else of the service."""
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+@pytest.mark.usefixtures("environment")
+def test_good_settings_are_read_from_the_environment() -> None:
+    """The few variables without a default are enough."""
+    settings = load()
+
+    assert settings.service == "orders"
+    assert settings.http.port == 8000
+    assert settings.consumer.url == settings.broker.url
+
+
+def test_every_bad_value_is_named_at_once(environment: pytest.MonkeyPatch) -> None:
+    """One run shows the whole list; nobody fixes them one start at a time."""
+    environment.delenv("APP_DATABASE__URL")
+    environment.delenv("OTEL_SERVICE_NAME")
+    environment.setenv("APP_HTTP__PORT", "99999")
+    environment.setenv("APP_TRACING__RATIO", "2")
+    environment.setenv("APP_ENV", "prod")
+
+    with pytest.raises(BadSettings) as caught:
+        load()
+
+    named = {line.strip().split(":")[0] for line in str(caught.value).splitlines()}
+    assert named == {"OTEL_SERVICE_NAME", "APP_ENV", "APP_DATABASE__URL", "APP_HTTP__PORT", "APP_TRACING__RATIO"}
+
+
+def test_a_bad_value_is_not_repeated(environment: pytest.MonkeyPatch) -> None:
+    """What somebody pasted into the wrong variable may be a password."""
+    environment.setenv("APP_HTTP__PORT", "hunter2")
+
+    with pytest.raises(BadSettings) as caught:
+        load()
+
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("environment")
+def test_secrets_do_not_show_when_settings_are_printed() -> None:
+    """A debugging print of the settings is harmless."""
+    assert "hunter2" not in repr(load())
+
+
+@pytest.mark.parametrize("env", ["staging", "production"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("APP_AUTHENTICATION__ISSUER", "urn:dev:token-issuer"),
+        ("APP_AUTHENTICATION__JWKS_URL", "http://127.0.0.1:8003/.well-known/jwks.json"),
+        ("APP_AUTHENTICATION__JWKS_URL", "http://localhost/keys"),
+    ],
+)
+def test_the_development_issuer_is_refused_outside_development(
+    environment: pytest.MonkeyPatch, env: str, name: str, value: str
+) -> None:
+    """It signs whatever one asks for."""
+    environment.setenv("APP_ENV", env)
+    environment.setenv(name, value)
+
+    with pytest.raises(BadSettings, match="development token issuer"):
+        load()
+
+
+def test_every_setting_has_a_sentence() -> None:
+    """What a setting does is said where it is declared."""
+
+    def without_sentence(model: type[Settings], path: str) -> list[str]:
+        missing = []
+        for name, field in model.model_fields.items():
+            if isinstance(field.annotation, type) and hasattr(field.annotation, "model_fields"):
+                missing += without_sentence(field.annotation, f"{path}{name}.")
+            elif not field.description:
+                missing.append(path + name)
+        return missing
+
+    assert without_sentence(Settings, "") == []
