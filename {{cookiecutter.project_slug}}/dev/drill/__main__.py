@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dev.drill.plan import draw
 from dev.drill.run import Result, drill
+from dev.process import StartFailed
 
 
 def _arguments() -> argparse.Namespace:
@@ -59,7 +60,10 @@ def _main() -> None:
     plan = draw(orders=given.orders, per_second=given.per_second, seed=given.seed, rounds=given.rounds, workers=2)
     folder = Path(tempfile.mkdtemp(prefix="drill-"))
     print(f"Drill with seed {given.seed}: {len(plan.faults)} faults during {given.orders} orders. Logs: {folder}")
-    result = asyncio.run(drill(plan, folder))
+    try:
+        result = asyncio.run(drill(plan, folder))
+    except StartFailed as exc:
+        sys.exit(str(exc))
     print(table(result))
     if not result.passed:
         sys.exit(f"The drill failed. Logs: {folder}")

@@ -11,7 +11,8 @@ import httpx
 
 from dev.crashing_worker import last_words
 from dev.drill.plan import Restart, WorkerDeath
-from dev.environment import ROOT, Addresses, machine_variables, service_name, variables
+from dev.environment import APP, ROOT, Addresses, machine_variables, service_name, variables
+from dev.guardian import Guardian
 from dev.nats import Nats, free_port
 from dev.postgres import PostgreSQL
 from dev.process import Process, StartFailed
@@ -19,7 +20,6 @@ from dev.process import Process, StartFailed
 _KILLED = -9
 _LOOK_SECONDS = 0.05
 _START_SECONDS = 60.0
-_APP = (sys.executable, "-c", "from app.cli import main; main()")
 _DATABASE = "drill"
 _IMPATIENT = {
     # Shorter than a worker's restart: what is published again is stored again, and only the inbox can drop it.
@@ -59,7 +59,7 @@ class Worker:
         """Keep a process running until cancelled."""
         while True:
             self._armed, self._next = self._next, None
-            argv: tuple[str, ...] = (*_APP, "worker")
+            argv: tuple[str, ...] = (*APP, "worker")
             if self._armed is not None:
                 argv = (sys.executable, "-m", "dev.crashing_worker", self._armed.point, str(self._armed.nth))
             self._process = process = self._start(self.name, argv)
@@ -86,6 +86,7 @@ class Fleet:
         self.nats = Nats(folder / "nats", on_line=self._log("nats"))
         self._payments_port, self._issuer_port, self._http_port = free_port(), free_port(), free_port()
         self._started: list[Process] = []
+        self._guardian = Guardian()  # a drill that is killed itself leaves nothing running
         self._environment: dict[str, str] = {}
         self.workers = [Worker(f"worker-{number}", self._start_worker) for number in range(workers)]
         self._worker_ports = {worker.name: free_port() for worker in self.workers}
@@ -102,8 +103,8 @@ class Fleet:
         Raises:
             StartFailed: with the reason.
         """
-        await asyncio.to_thread(self.postgres.start)
-        await asyncio.to_thread(self.nats.start)
+        await self._up(self.postgres)
+        await self._up(self.nats)
         self.postgres.create_database(_DATABASE)
         self._environment = {**variables(self._addresses()), **_IMPATIENT}
         await self._migrate()
@@ -111,7 +112,7 @@ class Fleet:
         self._start("payments", simulator)
         key = ("--audience", service_name(), "--key", str(self._folder / "issuer.pem"))
         self._start("issuer", (sys.executable, "-m", "dev.token_issuer", "--port", str(self._issuer_port), *key))
-        self.server = self._start("server", (*_APP, "serve"))
+        self.server = self._start("server", (*APP, "serve"))
         await _until_answered(f"http://127.0.0.1:{self._payments_port}/authorisations")
         await _until_answered(f"http://127.0.0.1:{self._issuer_port}/.well-known/jwks.json")
         await _until_answered(f"{self.url}/readyz")
@@ -131,14 +132,11 @@ class Fleet:
 
     async def restart(self, what: Restart) -> None:
         """Take a server down and up again."""
-        down, up = {
-            Restart.POSTGRES_STOPPED: (self.postgres.stop, self.postgres.start),
-            Restart.POSTGRES_KILLED: (self.postgres.kill, self.postgres.start),
-            Restart.NATS_STOPPED: (self.nats.stop, self.nats.start),
-            Restart.NATS_KILLED: (self.nats.kill, self.nats.start),
-        }[what]
-        await asyncio.to_thread(down)
-        await asyncio.to_thread(up)
+        server = self.nats if what in (Restart.NATS_STOPPED, Restart.NATS_KILLED) else self.postgres
+        stopped = what in (Restart.NATS_STOPPED, Restart.POSTGRES_STOPPED)
+        self._guardian.forget(server.process.pid)
+        await asyncio.to_thread(server.stop if stopped else server.kill)
+        await self._up(server)
         self.restarts[what] += 1
 
     def query(self, sql: str) -> str:
@@ -151,9 +149,14 @@ class Fleet:
             process.stop()
         self.nats.stop()
         self.postgres.stop()
+        self._guardian.dismiss()
+
+    async def _up(self, server: PostgreSQL | Nats) -> None:
+        await asyncio.to_thread(server.start)
+        self._guardian.look_after(server.process.pid)
 
     async def _migrate(self) -> None:
-        migration = self._start("migrate", (*_APP, "migrate"))
+        migration = self._start("migrate", (*APP, "migrate"))
         if await asyncio.to_thread(lambda: migration.wait(timeout_seconds=_START_SECONDS)):
             raise StartFailed(f"The migration failed: {' '.join(migration.last_lines[-1:])}")
 
@@ -174,6 +177,10 @@ class Fleet:
         environment = {**machine_variables(), **self._environment, **(env or {})}
         process = Process(name, argv, env=environment, cwd=ROOT, on_line=self._log(name))
         process.start()
+        for ended in [known for known in self._started if not known.running]:
+            self._guardian.forget(ended.pid)
+            self._started.remove(ended)
+        self._guardian.look_after(process.pid)
         self._started.append(process)
         return process
 

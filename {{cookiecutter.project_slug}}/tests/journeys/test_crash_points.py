@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dev.crashing_worker import CrashPoint, last_words
-from dev.environment import Addresses, variables
+from dev.environment import APP, Addresses, variables
 from dev.token_issuer import TokenIssuer
 from tests.conftest import StartProcess
 from tests.support.eventually import eventually
@@ -63,13 +63,13 @@ class Shop:
 
     async def run_worker_until_killed(self, point: CrashPoint, *, nth: int) -> tuple[int | None, str]:
         """Run a worker that dies at `point`; return its exit code and its last words."""
-        worker = self._start_worker("-m", "dev.crashing_worker", point, str(nth))
+        worker = self._start_worker(sys.executable, "-m", "dev.crashing_worker", point, str(nth))
         code = await asyncio.to_thread(lambda: worker.process.wait(timeout_seconds=30))
         return code, worker.lines[-1]
 
     async def run_worker_until_done(self) -> None:
         """Run a worker that stays, until nothing waits in the outbox or in the broker."""
-        self._start_worker("-c", "from app.cli import main; main()", "worker")
+        self._start_worker(*APP, "worker")
         await eventually(self._worked_off, within_seconds=30)
 
     async def left(self) -> Left:
@@ -101,9 +101,9 @@ class Shop:
             await client.close()
         return (await self.left()).waiting == 0 and consumer.num_pending == 0 and consumer.num_ack_pending == 0
 
-    def _start_worker(self, *arguments: str) -> ServiceProcess:
+    def _start_worker(self, *argv: str) -> ServiceProcess:
         env = {**variables(self._addresses, env="test"), **AT_ONCE}
-        return self._start_process("worker", sys.executable, *arguments, env=env)
+        return self._start_process("worker", *argv, env=env)
 
     async def _stored(self) -> int:
         client = await nats.connect(self._addresses.broker_url)
