@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -36,6 +36,8 @@ class _Raising:
 
 class Body(BaseModel):
     """A body with one number."""
+
+    model_config = ConfigDict(extra="forbid")
 
     number: int
 
@@ -148,6 +150,16 @@ async def test_a_validation_problem_points_at_the_mistake(client: httpx.AsyncCli
 
 
 @pytest.mark.parametrize(
+    ("name", "pointer"), [("a/b~c", "#/a~1b~0c"), ("x" * 1_000, "#/" + "x" * 64)], ids=["escaped", "cut"]
+)
+async def test_the_name_of_an_unknown_field_is_tamed(client: httpx.AsyncClient, name: str, pointer: str) -> None:
+    """A field that nobody knows is named as RFC 6901 says, and no longer than a real name would be."""
+    response = await client.post("/body", json={"number": 1, name: 1})
+
+    assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [("GET", "/nowhere", 404, "route_not_found"), ("PATCH", "/body", 405, "method_not_allowed")],
 )
@@ -163,7 +175,7 @@ async def test_the_routers_own_errors_are_problems_too(
 async def test_a_request_that_the_stopping_server_cancels_is_told_so() -> None:
     """Cancellation, which only a server does that has run out of patience, becomes a 503."""
 
-    async def cancelled(scope: Scope, receive: Receive, send: Send) -> None:
+    async def cancelled(*_: object) -> None:
         raise asyncio.CancelledError
 
     app = problems.Problems(cancelled, statuses=STATUSES)

@@ -2,7 +2,7 @@
 
 Every answer that is not a success is one of these documents: from the domain, from validation, from the router (404,
 405), from a layer (401, 413) and from a bug (500). It carries a stable `code` and the `request_id`, and never a stack
-trace or any input of the client.
+trace or a value that the client sent.
 """
 
 import asyncio
@@ -44,6 +44,7 @@ _CODE_BY_STATUS: Mapping[int, str] = {
     415: "unsupported_media_type",
 }
 _MAX_VALIDATION_ERRORS = 20  # a hostile body with 10 000 mistakes must not become a 1 MB answer
+_MAX_NAME = 64
 
 
 class ProblemDocument(BaseModel):
@@ -191,7 +192,8 @@ def _from_validation(error: RequestValidationError) -> Problem:
 
 def _pointer(location: tuple[int | str, ...]) -> str:
     """Return where the mistake is, such as `#/items/0/quantity` (RFC 6901) or `query:limit`."""
-    place, *path = (str(part) for part in location)
+    # The name of an unknown field is the client's own: escaped, and cut so that the answer stays small.
+    place, *path = (str(part)[:_MAX_NAME].replace("~", "~0").replace("/", "~1") for part in location)
     return "#/" + "/".join(path) if place == "body" else f"{place}:{'/'.join(path)}"
 
 
