@@ -1,30 +1,26 @@
 """Hostile requests over a bare socket: each is refused with a problem, in one line of log, and leaves no trace."""
 
-import asyncio
 import json
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
 from dev.postgres import PostgreSQL
-from dev.token_issuer import TokenIssuer
 from tests.support.raw_http import Answer, chunked, exchange, request
-from tests.support.running_service import ORDER, RunningService, request_lines, running_service
+from tests.support.running_service import ORDER, RunningService, request_lines
 
 MEBIBYTE = 1_048_576
 SECRET = "canary-7c1d"
 """Part of every hostile value: it must not come back."""
-ITEM = ORDER["items"][0]
+ITEM = {"sku": "tea-1", "quantity": 2, "unit_price_minor": 1250}
 GONE = "/v1/orders/019f0000-0000-7000-8000-000000000000"
 
 
-def order(**changes: Any) -> bytes:
+def order(**changes: object) -> bytes:
     """Return the body of an order with other values in it."""
     return json.dumps({**ORDER, **changes}).encode()
 
 
-def item(**changes: Any) -> bytes:
+def item(**changes: object) -> bytes:
     """Return the body of an order with other values in its only item."""
     return order(items=[{**ITEM, **changes}])
 
@@ -123,18 +119,6 @@ REQUESTS = {
     "cancel with nonsense": (request("POST", f"/v1/orders/{SECRET}/cancel"), 422, "invalid_request"),
     "HEAD": (request("HEAD"), 405, ""),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def api(
-    postgres: PostgreSQL, migrated_template: str, token_issuer: TokenIssuer, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[RunningService]:
-    """Yield the HTTP process alone; nothing that comes in here may reach the worker."""
-    folder = tmp_path_factory.mktemp("service")
-    world = running_service(postgres=postgres, template=migrated_template, issuer=token_issuer, folder=folder)
-    with world as service:
-        asyncio.run(service.start("serve"))
-        yield service
 
 
 @pytest.mark.parametrize(("body", "status", "code"), BODIES.values(), ids=BODIES)
