@@ -42,7 +42,6 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=1500, help="per row and round")
     parser.add_argument("--seconds", type=float, default=100, help="no new round begins after this")
     arguments = parser.parse_args()
-    pin_to_last_core()
     with tempfile.TemporaryDirectory() as folder:
         figures = measure(arguments, Path(folder))
     report(figures)
@@ -59,6 +58,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, list[float
     try:
         for row in ROWS:
             servers[row] = Server(row, arguments.source, endpoint, folder)
+        leave_first_core()  # after the servers have started: they inherit the cores of this process
         for server in servers.values():
             server.wait_until_ready()
             load(server.port, arguments.requests // 3)  # warm: caches, adaptive interpreter
@@ -186,13 +186,15 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def pin_to_last_core() -> None:
+def leave_first_core() -> None:
     """Leave the first core to the servers; where that is impossible, say so."""
     if not hasattr(os, "sched_setaffinity"):
         print("this system cannot pin processes: expect noise", file=sys.stderr)
         return
     cores = os.sched_getaffinity(0)
-    if len(cores) < 2:
+    if len(cores) > 1:
+        os.sched_setaffinity(0, cores - {min(cores)})
+    else:
         print("one core only: server and load share it", file=sys.stderr)
 
 

@@ -48,6 +48,7 @@ async def serve_until(stop: asyncio.Event, app: ASGIApp, settings: ServerSetting
             timeout_graceful_shutdown=settings.shutdown_seconds,
         )
     )
+    _log.info("server.listening", host=settings.host, port=listener.getsockname()[1])
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="http-server")
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -39,8 +40,10 @@ def test_output_of_both_streams_is_heard(python: Python) -> None:
 def test_waiting_for_a_line_ends_with_the_child(python: Python) -> None:
     """A child that ends without the line does not keep its owner waiting until the deadline."""
     process = python("print('not this one')")
+    begun = time.monotonic()
 
     assert not process.wait_for_line("ready", timeout_seconds=60)
+    assert time.monotonic() - begun < 30
 
 
 def test_waiting_for_a_line_ends_at_the_deadline(python: Python) -> None:

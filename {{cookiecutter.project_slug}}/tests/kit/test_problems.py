@@ -62,6 +62,10 @@ def client() -> httpx.AsyncClient:
     async def later() -> None:
         raise Unavailable("Down.", retry_after_seconds=7)
 
+    @app.put("/body")
+    async def put(body: Body) -> int:
+        return body.number
+
     @app.get("/bug")
     async def bug() -> None:
         raise ZeroDivisionError("secret in the message")
@@ -172,10 +176,17 @@ async def test_the_routers_own_errors_are_problems_too(
     assert (response.status_code, response.json()["code"]) == (status, code)
 
 
+async def test_a_wrong_method_is_told_the_right_ones(client: httpx.AsyncClient) -> None:
+    """`Allow` names the methods of every route on the path (RFC 9110), not only of the first."""
+    response = await client.patch("/body")
+
+    assert response.headers["allow"] == "POST, PUT"
+
+
 async def test_a_request_that_the_stopping_server_cancels_is_told_so() -> None:
     """Cancellation, which only a server does that has run out of patience, becomes a 503."""
 
-    async def cancelled(*_: object) -> None:
+    async def cancelled(_scope: Scope, _receive: Receive, _send: Send) -> None:
         raise asyncio.CancelledError
 
     app = problems.Problems(cancelled, statuses=STATUSES)

@@ -168,6 +168,7 @@ REFUSED: dict[str, Callable[[TokenIssuer], str]] = {
     "claims a list": lambda i: signed(i, b"[]"),
     "claims not UTF-8": lambda i: signed(i, b"\xff"),
     "nbf in the future": lambda i: mint(i, nbf=at(11)),
+    "iat true": lambda i: mint(i, iat=True),
     "iat in the future": lambda i: mint(i, iat=at(11)),
     "another audience": lambda i: mint(i, aud="billing"),
     "audience missing": lambda i: mint(i, aud=None),

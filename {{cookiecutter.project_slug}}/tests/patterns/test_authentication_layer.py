@@ -117,6 +117,13 @@ def test_open_route_needs_no_token(url: str) -> None:
         pytest.param("/open", bearer(exp=1), 401, "unauthenticated", id="expired on an open route"),
         pytest.param("/nowhere", bearer(exp=1), 401, "unauthenticated", id="expired on an unknown route"),
         pytest.param("/open", {"Authorization": "Basic dTpw"}, 401, "unauthenticated", id="password"),
+        pytest.param(
+            "/open",
+            {"Authorization": bearer()["Authorization"].replace("Bearer", "Basic")},
+            401,
+            "unauthenticated",
+            id="good token under another scheme",
+        ),
         pytest.param("/open", {"Authorization": "Bearer"}, 401, "unauthenticated", id="scheme only"),
         pytest.param("/open", {"Authorization": ""}, 401, "unauthenticated", id="empty header"),
         pytest.param("/open", {"Authorization": "Bearer a b"}, 401, "unauthenticated", id="two words"),

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.propagate import inject
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -57,12 +58,18 @@ class Service:
         self.app.include_router(router, prefix="/v1")
         self.app.include_router(router, prefix="/v2")
         self.app.add_api_route("/readyz", see)
+        self.app.add_api_route("/see", see)
+        self.app.add_api_route("/detached", self.start_detached)
         tracing.instrument(self.app, provider=self.provider, settings=self.settings)
 
     @property
     def names(self) -> list[str]:
         """The names of the exported spans, in the order of their end."""
         return [span.name for span in self.exporter.get_finished_spans()]
+
+    async def start_detached(self) -> None:
+        """Begin a trace that has nothing to do with the request."""
+        self.provider.get_tracer("test").start_span("detached", context=Context()).end()
 
     async def get(self, path: str, method: str = "GET", **headers: str) -> httpx.Response:
         """Send one request."""
@@ -123,7 +130,7 @@ async def test_an_unsampled_request_has_a_trace_all_the_same() -> None:
     """Nothing is exported, yet there is a trace id for the log, and outbound calls say `not sampled`."""
     service = Service(ratio=0)
 
-    seen = (await service.get("/v1/things/7")).json()["traceparent"]
+    seen = (await service.get("/see")).json()["traceparent"]
 
     version, trace_id, span_id, flags = seen.split("-")
     assert version == "00"
@@ -196,6 +203,17 @@ async def test_probes_and_scrapes_are_never_traced(path: str) -> None:
 
     assert service.names == []
     assert TRACE not in response.text
+
+
+async def test_a_second_trace_within_a_request_has_an_id_of_its_own() -> None:
+    """The id that was decided on is for the request's own root span alone."""
+    service = Service(ratio=1)
+
+    await service.get("/detached")
+
+    detached, server = service.exporter.get_finished_spans()
+    assert (detached.name, server.name) == ("detached", "GET /detached")
+    assert detached.context.trace_id != server.context.trace_id
 
 
 async def test_a_bug_is_on_the_span() -> None:

@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.kit import context
+from app.kit.asgi import allowed_methods
 from app.kit.errors import AppError, Conflict, Forbidden, Invalid, NotFound, RateLimited, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -128,7 +129,10 @@ def install(app: FastAPI, *, statuses: Mapping[type[AppError], HTTPStatus]) -> N
 
     async def on_http_exception(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return _response(_from_http_exception(error), request.scope)
+        problem = _from_http_exception(error)
+        if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            problem.headers["Allow"] = ", ".join(allowed_methods(request.scope))
+        return _response(problem, request.scope)
 
     app.add_exception_handler(AppError, on_app_error)
     app.add_exception_handler(RequestValidationError, on_validation_error)

@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.orders.errors import OrderNotFound
 from app.orders.models import Order, TimelineEntry
 
-# SKIP LOCKED: workers share the open orders without waiting for each other. A lease is no change of the order: `version`
-# stays, so a request that holds the order is not disturbed.
+# SKIP LOCKED: workers share the open orders without waiting for each other. A lease is no change of the order:
+# `version` stays, so a request that holds the order is not disturbed.
 _LEASE_OPEN = text("""
     UPDATE orders
     SET settle_after = CAST(:now AS timestamptz) + least(

@@ -44,11 +44,8 @@ class KeySet:
         if key is not None and age < self._settings.jwks_cache_seconds:
             return key
         may_wait = key is None or age >= self._settings.jwks_stale_seconds
-        if self._may_fetch() and (may_wait or not self._fetching.locked()):
-            await self._refresh()
-        elif may_wait and self._fetching.locked():
-            async with self._fetching:
-                pass  # someone is fetching: their answer is ours too
+        if may_wait or not self._fetching.locked():
+            await self._refresh()  # whoever waits here for another's fetch shares its answer
         return self._known(kid)
 
     def _known(self, kid: str) -> PyJWK:
@@ -63,12 +60,9 @@ class KeySet:
     def _age(self) -> float:
         return self._clock.monotonic() - self._fetched_at
 
-    def _may_fetch(self) -> bool:
-        return self._clock.monotonic() - self._attempted_at >= self._settings.jwks_cooldown_seconds
-
     async def _refresh(self) -> None:
         async with self._fetching:
-            if not self._may_fetch():  # someone else did, while this caller waited
+            if self._clock.monotonic() - self._attempted_at < self._settings.jwks_cooldown_seconds:
                 return
             self._attempted_at = self._clock.monotonic()
             try:

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from app.kit.clock import wait_or_stop
 from app.kit.context import Context, bind
 from app.kit.db import transaction
 
@@ -72,9 +73,12 @@ class Consumer:
         while not stop.is_set():
             try:
                 await self._consume(stop)
+            except nats.js.errors.NotFoundError:  # a new system: the relay makes the stream
+                _log.info("inbox.stream_awaited", consumer=self._name, stream=self._settings.stream)
+                await wait_or_stop(stop, _RECONNECT_SECONDS)
             except (nats.errors.Error, OSError) as exc:
                 _log.warning("inbox.broker_unavailable", consumer=self._name, error=str(exc) or type(exc).__name__)
-                await asyncio.sleep(_RECONNECT_SECONDS)
+                await wait_or_stop(stop, _RECONNECT_SECONDS)
 
     async def _consume(self, stop: asyncio.Event) -> None:
         client = await nats.connect(

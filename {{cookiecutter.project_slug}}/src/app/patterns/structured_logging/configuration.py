@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .lines import Lines, install, installed, renderer
 
-# httpx logs each call with its full address at INFO: query strings do not belong in logs.
-_TALKATIVE = ("httpx", "httpcore")
+# Libraries whose INFO is noise beside our own events. httpx writes each call's full address, query string included.
+_TALKATIVE = ("alembic", "httpcore", "httpx", "uvicorn")
 
 
 class LoggingSettings(BaseModel):

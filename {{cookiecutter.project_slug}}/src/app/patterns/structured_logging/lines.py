@@ -93,6 +93,8 @@ def renderer(format_: Literal["json", "console"]) -> Callable[[dict[str, Any]], 
     pretty = ConsoleRenderer(colors=sys.stdout.isatty())
 
     def as_console(line: dict[str, Any]) -> bytes:
+        for name in ("service", "env", "version"):  # the person knows what they have started
+            line.pop(name, None)
         if "exception" in line:
             line["exception"] = as_text(line["exception"])
         return str(pretty(None, "", line)).encode(errors="backslashreplace")
