@@ -64,14 +64,14 @@ class Shop:
     async def run_worker_until_killed(self, point: CrashPoint, *, nth: int) -> tuple[int | None, str]:
         """Run a worker that dies at `point`; return its exit code and its last words."""
         worker = self._start_worker(sys.executable, "-m", "dev.crashing_worker", point, str(nth))
-        code = await asyncio.to_thread(lambda: worker.process.wait(timeout_seconds=30))
+        code = await asyncio.to_thread(lambda: worker.process.wait(timeout_seconds=60))
         return code, worker.lines[-1]
 
     async def start_standby(self) -> ServiceProcess:
         """Return a worker that is ready, and stands still until it is told to go on."""
         port = free_port()
         worker = self._start_worker(*APP, "worker", APP_WORKER__PORT=str(port))
-        await worker.wait_until_ready(f"http://127.0.0.1:{port}/readyz")
+        await worker.wait_until_ready(f"http://127.0.0.1:{port}/readyz", within_seconds=60)
         worker.process.send(signal.SIGSTOP)
         return worker
 
@@ -81,7 +81,7 @@ class Shop:
             standby.process.send(signal.SIGCONT)
         else:
             self._start_worker(*APP, "worker")
-        await eventually(self._worked_off, within_seconds=30)
+        await eventually(self._worked_off, within_seconds=60)
 
     async def left(self) -> Left:
         """Return what is where at this moment."""
@@ -135,7 +135,7 @@ async def shop(
     token_issuer: TokenIssuer,
 ) -> Shop:
     server: ServiceProcess = start_app("serve")
-    await server.wait_until_ready(f"http://127.0.0.1:{addresses.http_port}/readyz")
+    await server.wait_until_ready(f"http://127.0.0.1:{addresses.http_port}/readyz", within_seconds=60)
     return Shop(engine, addresses, start_process, token_issuer.mint(scope="orders:write"))
 
 
