@@ -13,7 +13,6 @@ from app.kit.asgi import RouteTemplates
 from app.kit.clock import SystemClock
 from app.orders.errors import PaymentRefused
 from app.orders.routes import router as orders_router
-from app.patterns import tracing
 from app.patterns.authentication import Authentication, TokenVerifier, Unauthenticated
 from app.patterns.body_limit import BodyLimit, BodyTooLarge
 from app.patterns.health import Health, HealthProbes
@@ -21,6 +20,7 @@ from app.patterns.metrics import MetricsEndpoint, RedMetrics
 from app.patterns.outbox import Notifier
 from app.patterns.request_id import RequestId
 from app.patterns.structured_logging import AccessLog
+from app.patterns.tracing import HeadSampling, UnsampledSpan, shut_down
 from app.resources import configure_telemetry, open_resources, start_health
 from app.settings import Settings
 
@@ -36,6 +36,7 @@ def create_app(settings: Settings, health: Health) -> FastAPI:
     provider = configure_telemetry(settings)
     keys_client = httpx.AsyncClient()
     verifier = TokenVerifier(settings.authentication, client=keys_client, clock=SystemClock())
+    sampling = HeadSampling(settings.tracing)
     route_of = RouteTemplates()
 
     @asynccontextmanager
@@ -48,16 +49,16 @@ def create_app(settings: Settings, health: Health) -> FastAPI:
             app.state.orders = resources.orders  # second resource: its service here
             await start_health(health, settings, resources.engine)
             yield
-        tracing.shut_down(provider)
+        shut_down(provider)
 
     app = FastAPI(
         title=settings.service,
         version=settings.version,
         lifespan=lifespan,
-        # FastAPI has OpenTelemetry of its own since 0.165. Off: it has no way past it for unsampled requests.
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+        telemetry=sampling.telemetry(provider),  # outside all layers: they run inside the request's span
         middleware=[  # outside in: a request passes them from top to bottom, its answer from bottom to top
-            Middleware(HealthProbes, health=health),  # first: answers even when everything below is busy
+            Middleware(UnsampledSpan),  # first: requests that are not sampled have a trace id too
+            Middleware(HealthProbes, health=health),  # answers even when everything below is busy
             Middleware(MetricsEndpoint),  # before anything that would count or log the scrape itself
             Middleware(RequestId),  # before whatever writes the id down
             Middleware(RedMetrics, route_of=route_of),  # outside whatever refuses, so that refusals are counted
@@ -71,6 +72,4 @@ def create_app(settings: Settings, health: Health) -> FastAPI:
     v1 = APIRouter(prefix="/v1")
     v1.include_router(orders_router)  # second resource: its router here
     app.include_router(v1)
-    # Outermost of all, so that every line and metric above belongs to the request's span.
-    tracing.instrument(app, provider=provider, settings=settings.tracing)
     return app
