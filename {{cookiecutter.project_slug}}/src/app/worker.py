@@ -42,10 +42,11 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 "settlement": lambda: settlement.run(resources.orders, stop),
                 # second resource: its consumers here
             }
-            for name, job in jobs.items():
-                tasks.create_task(_keep_running(name, job, stop), name=name)
             tasks.create_task(serve_until(stop, probes, settings.worker, health), name="probes")
             await start_health(health, settings, resources.engine)
+            await _wait_until_ready(health, stop)
+            for name, job in jobs.items():
+                tasks.create_task(_keep_running(name, job, stop), name=name)
         await broker.close()
     tracing.shut_down(provider)
 
@@ -58,6 +59,12 @@ def _timeline(settings: Settings, resources: Resources) -> Consumer:
         engine=resources.engine,
         settings=settings.consumer,
     )
+
+
+async def _wait_until_ready(health: Health, stop: asyncio.Event) -> None:
+    """Return when the database is there with the schema it should have: without it each job would look like a bug."""
+    while not stop.is_set() and (await health.ready()).status == "fail":
+        await wait_or_stop(stop, _RESTART_SECONDS)
 
 
 async def _observe(relay: Relay, stop: asyncio.Event) -> None:
