@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
 
 from app.kit import problems
@@ -14,13 +15,16 @@ from app.patterns.health import Health, HealthProbes
 from app.patterns.metrics import MetricsEndpoint, RedMetrics
 from app.patterns.request_id import RequestId
 from app.patterns.structured_logging import AccessLog, LoggingSettings
-from app.patterns.tracing import TracingSettings
+from app.patterns.tracing import HeadSampling, TracingSettings, UnsampledSpan
 
 IDENTITY = {"service": "bench", "env": "production", "version": "0"}
 
 
-def _app(layers: list[Middleware]) -> FastAPI:
-    app = FastAPI(middleware=layers, telemetry={"tracing": False, "metrics": False, "logs": False})
+_OFF: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
+
+
+def _app(layers: list[Middleware], telemetry: TelemetryConfig = _OFF) -> FastAPI:
+    app = FastAPI(middleware=layers, telemetry=telemetry)
 
     @app.get("/v1/things/{thing_id}")
     async def get_thing(thing_id: int) -> dict[str, int]:
@@ -51,15 +55,16 @@ def _full(ratio: float, endpoint: str) -> FastAPI:
     provider = tracing.configure(settings, **IDENTITY)
     app = _app(
         [
+            Middleware(UnsampledSpan),
             Middleware(HealthProbes, health=Health()),
             Middleware(MetricsEndpoint),
             *_layers(3),
             Middleware(problems.Problems, statuses={}),
             Middleware(BodyLimit, max_bytes=1_048_576),
-        ]
+        ],
+        HeadSampling(settings).telemetry(provider),
     )
     problems.install(app, statuses={})
-    tracing.instrument(app, provider=provider, settings=settings)
     return app
 
 

@@ -16,7 +16,6 @@ from app.kit.asgi import RouteTemplates
 from app.kit.clock import SystemClock
 from app.orders.errors import PaymentRefused  # domain: orders
 from app.orders.routes import router as orders_router  # domain: orders
-from app.patterns import tracing
 from app.patterns.authentication import Authentication, TokenVerifier, Unauthenticated
 from app.patterns.body_limit import BodyLimit, BodyTooLarge
 from app.patterns.health import Health, HealthProbes
@@ -24,6 +23,7 @@ from app.patterns.metrics import MetricsEndpoint, RedMetrics
 from app.patterns.outbox import Notifier
 from app.patterns.request_id import RequestId
 from app.patterns.structured_logging import AccessLog
+from app.patterns.tracing import HeadSampling, UnsampledSpan, shut_down
 from app.resources import configure_telemetry, open_resources, start_health
 from app.settings import Settings
 
@@ -39,6 +39,7 @@ def create_app(settings: Settings, health: Health) -> FastAPI:
     provider = configure_telemetry(settings)
     keys_client = httpx.AsyncClient()
     verifier = TokenVerifier(settings.authentication, client=keys_client, clock=SystemClock())
+    sampling = HeadSampling(settings.tracing)
     route_of = RouteTemplates()
 
     @asynccontextmanager
@@ -51,16 +52,16 @@ def create_app(settings: Settings, health: Health) -> FastAPI:
             app.state.orders = resources.orders  # domain: orders
             await start_health(health, settings, resources.engine)
             yield
-        tracing.shut_down(provider)
+        shut_down(provider)
 
     app = FastAPI(
         title=settings.service,
         version=settings.version,
         lifespan=lifespan,
-        # FastAPI has OpenTelemetry of its own since 0.165. Off: it has no way past it for unsampled requests.
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+        telemetry=sampling.telemetry(provider),  # outside all layers: they run inside the request's span
         middleware=[  # outside in: a request passes them from top to bottom, its answer from bottom to top
-            Middleware(HealthProbes, health=health),  # first: answers even when everything below is busy
+            Middleware(UnsampledSpan),  # first: requests that are not sampled have a trace id too
+            Middleware(HealthProbes, health=health),  # answers even when everything below is busy
             Middleware(MetricsEndpoint),  # before anything that would count or log the scrape itself
             Middleware(RequestId),  # before whatever writes the id down
             Middleware(RedMetrics, route_of=route_of),  # outside whatever refuses, so that refusals are counted
@@ -74,6 +75,4 @@ def create_app(settings: Settings, health: Health) -> FastAPI:
     v1 = APIRouter(prefix="/v1")
     v1.include_router(orders_router)  # domain: orders
     app.include_router(v1)
-    # Outermost of all, so that every line and metric above belongs to the request's span.
-    tracing.instrument(app, provider=provider, settings=settings.tracing)
     return app

@@ -2,36 +2,15 @@
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 import httpx
-import pytest
 
-from dev.postgres import PostgreSQL
-from dev.token_issuer import TokenIssuer
 from tests.support.eventually import eventually
-from tests.support.running_service import ORDER, RunningService, request_lines, running_service
+from tests.support.running_service import ORDER, RunningService, request_lines
 
 NewService = Callable[..., RunningService]
-
-
-@pytest.fixture
-def new_service(
-    postgres: PostgreSQL, migrated_template: str, token_issuer: TokenIssuer, tmp_path: Path
-) -> Iterator[NewService]:
-    """Yield a function that returns a service nobody else uses, with nothing started."""
-    with ExitStack() as stack:
-
-        def make(**settings: str) -> RunningService:
-            world = running_service(
-                postgres=postgres, template=migrated_template, issuer=token_issuer, folder=tmp_path, **settings
-            )
-            return stack.enter_context(world)
-
-        yield make
 
 
 async def test_request_in_flight_gets_its_answer(new_service: NewService) -> None:

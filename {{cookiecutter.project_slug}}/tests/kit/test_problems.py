@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from fastapi import FastAPI
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -37,6 +37,8 @@ class _Raising:
 class Body(BaseModel):
     """A body with one number."""
 
+    model_config = ConfigDict(extra="forbid")
+
     number: int
 
 
@@ -59,6 +61,10 @@ def client() -> httpx.AsyncClient:
     @app.get("/later")
     async def later() -> None:
         raise Unavailable("Down.", retry_after_seconds=7)
+
+    @app.put("/body")
+    async def put(body: Body) -> int:
+        return body.number
 
     @app.get("/bug")
     async def bug() -> None:
@@ -148,6 +154,16 @@ async def test_a_validation_problem_points_at_the_mistake(client: httpx.AsyncCli
 
 
 @pytest.mark.parametrize(
+    ("name", "pointer"), [("a/b~c", "#/a~1b~0c"), ("x" * 1_000, "#/" + "x" * 64)], ids=["escaped", "cut"]
+)
+async def test_the_name_of_an_unknown_field_is_tamed(client: httpx.AsyncClient, name: str, pointer: str) -> None:
+    """A field that nobody knows is named as RFC 6901 says, and no longer than a real name would be."""
+    response = await client.post("/body", json={"number": 1, name: 1})
+
+    assert [error["pointer"] for error in response.json()["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [("GET", "/nowhere", 404, "route_not_found"), ("PATCH", "/body", 405, "method_not_allowed")],
 )
@@ -158,6 +174,13 @@ async def test_the_routers_own_errors_are_problems_too(
     response = await client.request(method, path)
 
     assert (response.status_code, response.json()["code"]) == (status, code)
+
+
+async def test_a_wrong_method_is_told_the_right_ones(client: httpx.AsyncClient) -> None:
+    """`Allow` names the methods of every route on the path (RFC 9110), not only of the first."""
+    response = await client.patch("/body")
+
+    assert response.headers["allow"] == "POST, PUT"
 
 
 async def test_a_request_that_the_stopping_server_cancels_is_told_so() -> None:

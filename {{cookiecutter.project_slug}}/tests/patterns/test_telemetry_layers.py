@@ -58,8 +58,9 @@ def service(
     provider.add_span_processor(SimpleSpanProcessor(spans))
     registry, route_of, health = CollectorRegistry(), RouteTemplates(), Health()
     app = FastAPI(
-        telemetry={"tracing": False, "metrics": False, "logs": False},
+        telemetry=tracing.HeadSampling(settings).telemetry(provider),
         middleware=[
+            Middleware(tracing.UnsampledSpan),
             Middleware(HealthProbes, health=health),
             Middleware(MetricsEndpoint, registry=registry),
             Middleware(RequestId),
@@ -76,7 +77,6 @@ def service(
         inject(carrier)
         return carrier
 
-    tracing.instrument(app, provider=provider, settings=settings)
     with serving(app) as url:
         yield url
 

@@ -34,8 +34,9 @@ class Service:
         self.provider = tracing.configure(self.settings, **IDENTITY)
         self.exporter = InMemorySpanExporter()
         self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-        self.app = FastAPI(telemetry={"tracing": False, "metrics": False, "logs": False})
+        self.app = FastAPI(telemetry=tracing.HeadSampling(self.settings).telemetry(self.provider))
         self.app.add_middleware(problems.Problems, statuses={})
+        self.app.add_middleware(tracing.UnsampledSpan)
         router = APIRouter()
 
         @router.get("/things/{thing_id}")
@@ -53,7 +54,6 @@ class Service:
         self.app.add_api_route("/readyz", see)
         self.app.add_api_route("/see", see)
         self.app.add_api_route("/detached", self.start_detached)
-        tracing.instrument(self.app, provider=self.provider, settings=self.settings)
 
     @property
     def names(self) -> list[str]:
@@ -115,7 +115,7 @@ async def test_two_inclusions_of_a_router_have_two_names() -> None:
         "GET /v1/things/{thing_id}",
         "GET /v2/things/{thing_id}",
         "GET",
-        "_OTHER",
+        "HTTP",
     ]
 
 

@@ -37,6 +37,7 @@ class RunningService:
     issuer: TokenIssuer
     spans: OtlpReceiver
     env: Mapping[str, str]
+    database: str
     processes: dict[str, ServiceProcess] = field(default_factory=dict)
 
     @property
@@ -153,7 +154,8 @@ def running_service(
             "APP_TRACING__OTLP_ENDPOINT": spans.endpoint,
             "APP_TRACING__EXPORT_DELAY_SECONDS": "0.1",
         }
-        service = RunningService(addresses, issuer, spans, {**variables(addresses, env="test"), **tracing, **settings})
+        env = {**variables(addresses, env="test"), **tracing, **settings}
+        service = RunningService(addresses, issuer, spans, env, database=name)
         try:
             yield service
         finally:

@@ -29,6 +29,16 @@ def header(scope: Scope, name: bytes) -> bytes | None:
     return None
 
 
+def allowed_methods(scope: Scope) -> list[str]:
+    """Return every method that the path has a route for; Starlette's own 405 names those of the first route only."""
+    return sorted(
+        method
+        for context in iter_route_contexts(scope["app"].routes)
+        if context.path_format and context.path_regex.match(scope["path"])
+        for method in context.methods or ()
+    )
+
+
 class RouteTemplates:
     """Names the route that answered a request by its template, such as `/v1/orders/{order_id}`.
 

@@ -2,7 +2,7 @@
 
 Every answer that is not a success is one of these documents: from the domain, from validation, from the router (404,
 405), from a layer (401, 413) and from a bug (500). It carries a stable `code` and the `request_id`, and never a stack
-trace or any input of the client.
+trace or a value that the client sent.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.kit import context
+from app.kit.asgi import allowed_methods
 from app.kit.errors import AppError, Conflict, Forbidden, Invalid, NotFound, RateLimited, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
@@ -44,6 +45,7 @@ _CODE_BY_STATUS: Mapping[int, str] = {
     415: "unsupported_media_type",
 }
 _MAX_VALIDATION_ERRORS = 20  # a hostile body with 10 000 mistakes must not become a 1 MB answer
+_MAX_NAME = 64
 
 
 class ProblemDocument(BaseModel):
@@ -127,7 +129,10 @@ def install(app: FastAPI, *, statuses: Mapping[type[AppError], HTTPStatus]) -> N
 
     async def on_http_exception(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return _response(_from_http_exception(error), request.scope)
+        problem = _from_http_exception(error)
+        if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
+            problem.headers["Allow"] = ", ".join(allowed_methods(request.scope))
+        return _response(problem, request.scope)
 
     app.add_exception_handler(AppError, on_app_error)
     app.add_exception_handler(RequestValidationError, on_validation_error)
@@ -191,7 +196,8 @@ def _from_validation(error: RequestValidationError) -> Problem:
 
 def _pointer(location: tuple[int | str, ...]) -> str:
     """Return where the mistake is, such as `#/items/0/quantity` (RFC 6901) or `query:limit`."""
-    place, *path = (str(part) for part in location)
+    # The name of an unknown field is the client's own: escaped, and cut so that the answer stays small.
+    place, *path = (str(part)[:_MAX_NAME].replace("~", "~0").replace("/", "~1") for part in location)
     return "#/" + "/".join(path) if place == "body" else f"{place}:{'/'.join(path)}"
 
 

@@ -7,15 +7,25 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from app.orders.errors import InvalidCursor
 from app.orders.models import Order, OrderState, TimelineEntry
 
+
+def _whole(value: object) -> object:
+    # To JSON, 2.0 and 2 are the same number, and some serializers write the former.
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 # The largest order, 100 items x 1 000 pieces x 10 million, is 10^14 minor units: far inside a 64-bit integer.
 Sku = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-Quantity = Annotated[int, Field(ge=1, le=1_000)]
-UnitPriceMinor = Annotated[int, Field(ge=1, le=1_000_000_000, description="Minor units: 1250 is 12.50 EUR.")]
+Quantity = Annotated[int, Field(ge=1, le=1_000), BeforeValidator(_whole)]
+UnitPriceMinor = Annotated[
+    int,
+    Field(ge=1, le=1_000_000_000, description="Minor units: 1250 is 12.50 EUR."),
+    BeforeValidator(_whole),
+]
 Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="ISO 4217 code.")]
 
 
@@ -78,6 +88,10 @@ class OrderPage(BaseModel):
 
     orders: list[OrderView]
     next_cursor: str | None = Field(description="Give it back as `cursor` for the next page; null on the last one.")
+
+
+CURSOR_PATTERN = "^[A-Za-z0-9_-]{22}$"
+"""What a cursor looks like, for the API's description."""
 
 
 def encode_cursor(last: Order) -> str:

@@ -2,26 +2,24 @@
 
 Use when: a request crosses process borders, or "where did the time go" is asked.
 Not when: counts and durations are all you need - metrics cost a twentieth of it.
-Costs:    about 6 microseconds for a request that is not sampled, more than the request itself for one that is.
+Costs:    about 6 microseconds for a request that is not sampled, as much as the request itself for one that is.
 Fails:    collector down -> spans wait in a bounded queue, then some are dropped with a warning; requests never wait.
           A caller decides sampling by its `traceparent`: strip the header at the edge if callers are strangers.
-Copy:     this file, kit/asgi.py.
+Copy:     this file, kit/asgi.py. Needs FastAPI >= 0.165, whose own instrumentation it steers.
 Origin:   Dapper (Sigelman and others, 2010); W3C Trace Context; OpenTelemetry.
 """
 
 import os
 import threading
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from contextvars import ContextVar
 from uuid import uuid4
 
 import httpx
-from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.instrumentation.asgi import OpenTelemetryMiddleware
-from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.propagate import set_global_textmap
@@ -33,14 +31,14 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.kit import asgi
-from app.kit.asgi import RouteTemplates, header
+from app.kit.asgi import header
 
 QUIET_PATHS = frozenset({"/livez", "/readyz", "/startupz", "/metrics"})
 _SEMCONV_OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 _PROPAGATOR = TraceContextTextMapPropagator()  # W3C only: baggage from strangers must not travel through this service
+_UNSAMPLED = "unsampled_span"
 _decided: ContextVar[int | None] = ContextVar("decided", default=None)
 
 
@@ -103,110 +101,70 @@ def instrument_client(client: httpx.AsyncClient, provider: trace.TracerProvider)
     HTTPXClientInstrumentor.instrument_client(client, tracer_provider=provider, meter_provider=NoOpMeterProvider())
 
 
-def instrument(
-    app: FastAPI,
-    *,
-    provider: TracerProvider,
-    settings: TracingSettings,
-    quiet_paths: Collection[str] = QUIET_PATHS,
-) -> None:
-    """Trace `app` with the official instrumentation, and let requests that are not sampled go past it.
-
-    The instrumentation costs nearly as much as FastAPI itself even when it records nothing. Call this last: layers that
-    are added later would be missing.
-    """
-    layers = app.build_middleware_stack()
-    app.build_middleware_stack = lambda: layers  # type: ignore[method-assign]  # both ways lead through the same layers
-    FastAPIInstrumentor.instrument_app(
-        app,
-        tracer_provider=provider,
-        meter_provider=NoOpMeterProvider(),  # `patterns/metrics.py` counts at a fifth of the cost
-        exclude_spans=["receive", "send"],  # three spans per request instead of one, and nothing to see in two of them
-    )
-    traced = app.build_middleware_stack()
-    otel = getattr(traced, "app", None)
-    if not isinstance(otel, OpenTelemetryMiddleware):  # it gives up with a log line when it does not know the stack
-        raise TypeError("The FastAPI instrumentation did not install itself: are the versions compatible?")
-    otel.default_span_details = _before_routing
-    otel.app = _NamedByRoute(otel.app, route_of=RouteTemplates())
-    app.middleware_stack = HeadSampling(traced, untraced=layers, ratio=settings.ratio, quiet_paths=quiet_paths)
-
-
 class HeadSampling:
-    """ASGI layer: decides on sampling as the SDK would, before the instrumentation spends anything on the request.
+    """Decides on sampling as the SDK would, before the instrumentation spends anything on the request.
 
-    What is not sampled runs in `untraced` under a valid span that records nothing, so that log lines carry its trace
-    id, child spans follow the decision and outbound calls pass it on.
+    The instrumentation costs a third of a request even when it records nothing. So FastAPI asks `skips` first; what is
+    not sampled passes its instrumentation by, and the layer `UnsampledSpan` gives it a valid span that records nothing:
+    log lines carry its trace id, child spans follow the decision and outbound calls pass it on.
     """
 
-    def __init__(self, app: ASGIApp, *, untraced: ASGIApp, ratio: float, quiet_paths: Collection[str]) -> None:
-        self._app = app
-        self._untraced = untraced
-        self._bound = TraceIdRatioBased.get_bound_for_rate(ratio)
+    def __init__(self, settings: TracingSettings, *, quiet_paths: Collection[str] = QUIET_PATHS) -> None:
+        self._bound = TraceIdRatioBased.get_bound_for_rate(settings.ratio)
         self._quiet_paths = quiet_paths
         self._ids = RandomIdGenerator()
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def telemetry(self, provider: TracerProvider) -> TelemetryConfig:
+        """Return what `FastAPI(telemetry=...)` needs: its own instrumentation, one span per request, no metrics."""
+        return {
+            "tracer_provider": provider,
+            "operation_spans": False,  # four spans a request for what the log line and one span tell already
+            "metrics": False,  # patterns/metrics.py has them, with bounded labels
+            "logs": False,
+            "auto_configure": False,
+            "exclude": self.skips,
+        }
+
+    def skips(self, scope: Scope) -> bool:
+        """Return whether the request is left out of tracing; FastAPI asks once, before anything else."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
+            return False
         if scope["path"] in self._quiet_paths:
-            await self._untraced(scope, receive, send)
-            return
+            return True
         parent = _parent(scope)
-        if parent is None:
-            trace_id = self._ids.generate_trace_id()
-            if trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound:
-                await self._sampled(trace_id, scope, receive, send)
-                return
-            flags, state = _RANDOM, None
-        else:
+        if parent is not None:
             if parent.trace_flags.sampled:
-                await self._app(scope, receive, send)  # the instrumentation reads the same header
-                return
+                return False  # the instrumentation reads the same header
             trace_id, state = parent.trace_id, parent.trace_state
             flags = TraceFlags(parent.trace_flags & _RANDOM)
-        span = SpanContext(
+        else:
+            trace_id = self._ids.generate_trace_id()
+            if trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound:
+                _decided.set(trace_id)
+                return False
+            flags, state = _RANDOM, None
+        scope[_UNSAMPLED] = SpanContext(
             trace_id, self._ids.generate_span_id(), is_remote=False, trace_flags=flags, trace_state=state
         )
-        token = otel_context.attach(trace.set_span_in_context(NonRecordingSpan(span)))
-        try:
-            await self._untraced(scope, receive, send)
-        finally:
-            otel_context.detach(token)
+        return True
 
-    async def _sampled(self, trace_id: int, scope: Scope, receive: Receive, send: Send) -> None:
-        token = _decided.set(trace_id)
+
+class UnsampledSpan:
+    """ASGI layer: runs a request that is not sampled in its own, silent span. The first one in the list."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        span = scope.get(_UNSAMPLED)
+        if span is None:
+            await self._app(scope, receive, send)
+            return
+        token = otel_context.attach(trace.set_span_in_context(NonRecordingSpan(span)))
         try:
             await self._app(scope, receive, send)
         finally:
-            _decided.reset(token)
-
-
-def _before_routing(scope: Scope) -> tuple[str, dict[str, str]]:
-    """Return the span's name until the route is known; the instrumentation's own would try every route once more."""
-    return asgi.method(scope), {}
-
-
-class _NamedByRoute:
-    """ASGI layer: names the span after the route that answered, such as `GET /v1/orders/{order_id}`."""
-
-    def __init__(self, app: ASGIApp, *, route_of: Callable[[Scope], str]) -> None:
-        self._app = app
-        self._route_of = route_of
-
-    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] != "http":
-            return self._app(scope, receive, send)
-        span = trace.get_current_span()
-
-        def name_span(message: Message) -> Awaitable[None]:
-            if message["type"] == "http.response.start" and (route := self._route_of(scope)) != asgi.UNMATCHED:
-                span.update_name(f"{asgi.method(scope)} {route}")
-                span.set_attribute("http.route", route)
-            return send(message)
-
-        return self._app(scope, receive, name_span)
+            otel_context.detach(token)
 
 
 _RANDOM = TraceFlags(TraceFlags.RANDOM_TRACE_ID)  # W3C level 2: says that the low 56 bits may be used for sampling

@@ -30,6 +30,7 @@ Handler = Callable[[AsyncSession, ReceivedEvent], Awaitable[None]]
 
 _FETCH_SECONDS = 1.0  # how late a stop is noticed by an idle consumer
 _RECONNECT_SECONDS = 1.0
+_PING_SECONDS = 2  # three times this long until a dead line is noticed
 _log = structlog.get_logger(__name__)
 _tracer = trace.get_tracer(__name__)
 
@@ -82,7 +83,13 @@ class Consumer:
 
     async def _consume(self, stop: asyncio.Event) -> None:
         client = await nats.connect(
-            self._settings.url.get_secret_value(), allow_reconnect=False, connect_timeout=2, error_cb=_log_error
+            self._settings.url.get_secret_value(),
+            allow_reconnect=False,
+            connect_timeout=2,
+            error_cb=_log_error,
+            # A consumer only waits, so a line that dies without a word would look like an empty stream for minutes.
+            ping_interval=_PING_SECONDS,
+            max_outstanding_pings=2,
         )
         try:
             messages = await self._subscribe(client.jetstream())
@@ -151,7 +158,11 @@ class Consumer:
         telemetry.MESSAGES_HANDLED.labels(self._name, outcome).inc()
         delay = max(0.0, (datetime.now(UTC) - event.time).total_seconds())
         telemetry.DELIVERY_SECONDS.labels(self._name).observe(delay)
-        _log.info("inbox.message_" + outcome, consumer=self._name, event_type=event.type, event_id=str(event.id))
+        about = {"consumer": self._name, "event_type": event.type, "event_id": str(event.id)}
+        if fresh:
+            _log.info("inbox.message_handled", **about)
+        else:
+            _log.info("inbox.message_duplicate", **about)
 
     async def _apply(self, event: ReceivedEvent) -> bool:
         """Handle `event` unless it has been: return whether it was new."""

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Self
 
+import asyncpg
 import structlog
 from sqlalchemy import event, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -89,16 +90,17 @@ async def _listen(engine: AsyncEngine, wake: Callable[[], None]) -> None:
         lost = asyncio.Event()
         try:
             async with _autocommit(engine) as connection:
-                driver = (await connection.get_raw_connection()).driver_connection
-                assert driver is not None
-                driver.add_termination_listener(lambda _connection, lost=lost: lost.set())
-                await driver.add_listener(_CHANNEL, lambda *_notification: wake())
-                wake()
                 try:
+                    driver = (await connection.get_raw_connection()).driver_connection
+                    assert driver is not None
+                    driver.add_termination_listener(lambda _connection, lost=lost: lost.set())
+                    await driver.add_listener(_CHANNEL, lambda *_notification: wake())
+                    wake()
                     await lost.wait()
-                finally:  # a connection that listens must not go back to the pool
+                finally:  # neither a connection that listens nor a dead one may go back to the pool
                     await connection.invalidate()
-        except (SQLAlchemyError, OSError) as exc:
+        # Called past SQLAlchemy, the driver raises its own errors; after a restart the pool holds dead connections.
+        except (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as exc:
             _log.warning("outbox.listen_failed", error=type(exc).__name__)
         await asyncio.sleep(_RECONNECT_SECONDS)
 

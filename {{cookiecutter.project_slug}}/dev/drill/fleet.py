@@ -1,0 +1,217 @@
+"""Everything that runs in a drill, as real processes: servers, simulators, the service, and workers that get killed."""
+
+import asyncio
+import sys
+from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+import httpx
+
+from dev.crashing_worker import last_words
+from dev.drill.plan import Restart, WorkerDeath
+from dev.environment import APP, ROOT, Addresses, machine_variables, service_name, variables
+from dev.guardian import Guardian
+from dev.nats import Nats, free_port
+from dev.postgres import PostgreSQL
+from dev.process import Process, StartFailed
+
+_KILLED = -9
+_LOOK_SECONDS = 0.05
+_START_SECONDS = 60.0
+_DATABASE = "drill"
+_IMPATIENT = {
+    # Shorter than a worker's restart: what is published again is stored again, and only the inbox can drop it.
+    "APP_BROKER__DUPLICATE_WINDOW_SECONDS": "0.2",
+    "APP_CONSUMER_ACK_WAIT_SECONDS": "2",  # what a killed consumer had in hand comes again soon
+    "APP_ORDERS__SETTLE_AFTER_SECONDS": "3",  # above the provider's timeout, as always
+    "APP_ORDERS__SETTLE_MAX_SECONDS": "4",
+}
+
+
+class Worker:
+    """One place in the fleet: whenever its process ends, the next one starts, as a platform would do it."""
+
+    def __init__(self, name: str, start: Callable[[str, tuple[str, ...]], Process]) -> None:
+        self.name = name
+        self._start = start
+        self._process: Process | None = None
+        self._next: WorkerDeath | None = None
+        self._armed: WorkerDeath | None = None
+        self.deaths: Counter[str] = Counter()
+        """How often it was killed, by crash point, or by `any moment`."""
+        self.surprises: list[str] = []
+        """Ends that nobody had planned."""
+
+    @property
+    def doomed(self) -> bool:
+        """Whether it is still on its way to a crash point."""
+        return self._next is not None or self._armed is not None
+
+    def strike(self, death: WorkerDeath) -> None:
+        """Kill the process now, and let the next one run into a crash point."""
+        self._next = death
+        if self._process is not None:
+            self._process.kill()
+
+    async def run(self) -> None:
+        """Keep a process running until cancelled."""
+        while True:
+            self._armed, self._next = self._next, None
+            argv: tuple[str, ...] = (*APP, "worker")
+            if self._armed is not None:
+                argv = (sys.executable, "-m", "dev.crashing_worker", self._armed.point, str(self._armed.nth))
+            self._process = process = self._start(self.name, argv)
+            await until(partial(_ended, process))
+            self._bury(process, process.wait(timeout_seconds=5))
+
+    def _bury(self, process: Process, code: int) -> None:
+        said = process.last_lines
+        if code == _KILLED and self._armed and said and said[-1] == last_words(self._armed.point):
+            self.deaths[self._armed.point] += 1
+            self._armed = None
+        elif code == _KILLED and self._next is not None:
+            self.deaths["any moment"] += 1
+        else:
+            self.surprises.append(f"{self.name} ended with {code}: {' '.join(said[-1:])[:300]}")
+
+
+class Fleet:
+    """The whole installation in one folder, which also gets a log file per process. Use with `with`."""
+
+    def __init__(self, folder: Path, *, workers: int) -> None:
+        self._folder = folder
+        self.postgres = PostgreSQL(folder / "postgres", durable=False, on_line=self._log("postgres"))
+        self.nats = Nats(folder / "nats", on_line=self._log("nats"))
+        self._payments_port, self._issuer_port, self._http_port = free_port(), free_port(), free_port()
+        self._started: list[Process] = []
+        self._guardian = Guardian()  # a drill that is killed itself leaves nothing running
+        self._environment: dict[str, str] = {}
+        self.workers = [Worker(f"worker-{number}", self._start_worker) for number in range(workers)]
+        self._worker_ports = {worker.name: free_port() for worker in self.workers}
+        self.restarts: Counter[str] = Counter()
+
+    @property
+    def url(self) -> str:
+        """Base URL of the service."""
+        return f"http://127.0.0.1:{self._http_port}"
+
+    async def start(self) -> None:
+        """Start everything except the workers.
+
+        Raises:
+            StartFailed: with the reason.
+        """
+        await self._up(self.postgres)
+        await self._up(self.nats)
+        self.postgres.create_database(_DATABASE)
+        self._environment = {**variables(self._addresses()), **_IMPATIENT}
+        await self._migrate()
+        simulator = (sys.executable, "-m", "dev.payment_simulator", "--port", str(self._payments_port))
+        self._start("payments", simulator)
+        key = ("--audience", service_name(), "--key", str(self._folder / "issuer.pem"))
+        self._start("issuer", (sys.executable, "-m", "dev.token_issuer", "--port", str(self._issuer_port), *key))
+        self.server = self._start("server", (*APP, "serve"))
+        await _until_answered(f"http://127.0.0.1:{self._payments_port}/authorisations")
+        await _until_answered(f"http://127.0.0.1:{self._issuer_port}/.well-known/jwks.json")
+        await _until_answered(f"{self.url}/readyz")
+
+    async def token(self) -> str:
+        """Return a token that may do everything a customer does."""
+        async with httpx.AsyncClient() as client:
+            asked = {"tenant": "acme", "scope": "orders:read orders:write"}
+            answer = await client.post(f"http://127.0.0.1:{self._issuer_port}/token", json=asked)
+        return str(answer.raise_for_status().json()["access_token"])
+
+    async def disturb_payments(self, **faults: int) -> None:
+        """Set the faults of the payment provider."""
+        async with httpx.AsyncClient() as client:
+            answer = await client.put(f"http://127.0.0.1:{self._payments_port}/faults", json=faults)
+        answer.raise_for_status()
+
+    async def restart(self, what: Restart) -> None:
+        """Take a server down and up again."""
+        server = self.nats if what in (Restart.NATS_STOPPED, Restart.NATS_KILLED) else self.postgres
+        stopped = what in (Restart.NATS_STOPPED, Restart.POSTGRES_STOPPED)
+        self._guardian.forget(server.process.pid)
+        await asyncio.to_thread(server.stop if stopped else server.kill)
+        await self._up(server)
+        self.restarts[what] += 1
+
+    def query(self, sql: str) -> str:
+        """Return the bare output of one statement."""
+        return self.postgres.execute(sql, database=_DATABASE)
+
+    def stop(self) -> None:
+        """Stop what was started, the last first."""
+        for process in reversed(self._started):
+            process.stop()
+        self.nats.stop()
+        self.postgres.stop()
+        self._guardian.dismiss()
+
+    async def _up(self, server: PostgreSQL | Nats) -> None:
+        await asyncio.to_thread(server.start)
+        self._guardian.look_after(server.process.pid)
+
+    async def _migrate(self) -> None:
+        migration = self._start("migrate", (*APP, "migrate"))
+        if await asyncio.to_thread(lambda: migration.wait(timeout_seconds=_START_SECONDS)):
+            raise StartFailed(f"The migration failed: {' '.join(migration.last_lines[-1:])}")
+
+    def _addresses(self) -> Addresses:
+        return Addresses(
+            database_url=self.postgres.url(_DATABASE),
+            broker_url=self.nats.url(),
+            payments_url=f"http://127.0.0.1:{self._payments_port}",
+            jwks_url=f"http://127.0.0.1:{self._issuer_port}/.well-known/jwks.json",
+            http_port=self._http_port,
+            worker_port=0,
+        )
+
+    def _start_worker(self, name: str, argv: tuple[str, ...]) -> Process:
+        return self._start(name, argv, {"APP_WORKER__PORT": str(self._worker_ports[name])})
+
+    def _start(self, name: str, argv: tuple[str, ...], env: Mapping[str, str] | None = None) -> Process:
+        environment = {**machine_variables(), **self._environment, **(env or {})}
+        process = Process(name, argv, env=environment, cwd=ROOT, on_line=self._log(name))
+        process.start()
+        for ended in [known for known in self._started if not known.running]:
+            self._guardian.forget(ended.pid)
+            self._started.remove(ended)
+        self._guardian.look_after(process.pid)
+        self._started.append(process)
+        return process
+
+    def _log(self, name: str) -> Callable[[str], None]:
+        path = self._folder / f"{name}.log"
+
+        def write(line: str) -> None:
+            with path.open("a") as file:
+                file.write(f"{line}\n")
+
+        return write
+
+
+def _ended(process: Process) -> bool:
+    return not process.running
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Return when `condition` holds; whoever needs a deadline sets one around it."""
+    while True:
+        if condition():
+            return
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _until_answered(url: str) -> None:
+    async with httpx.AsyncClient(timeout=2) as client, asyncio.timeout(_START_SECONDS):
+        while True:
+            try:
+                if (await client.get(url)).is_success:
+                    return
+            except httpx.TransportError:
+                pass
+            await asyncio.sleep(_LOOK_SECONDS)
