@@ -15,6 +15,9 @@ from dev.supervisor import Supervisor
 from dev.token_issuer import SigningKey, TokenIssuer
 
 _MIGRATION_TIMEOUT_SECONDS = 900.0
+_SCOPES = (
+    "orders:read orders:write",  # domain: orders
+)
 _BANNER = """
 {service} is up; changes in src/ restart it, Ctrl-C stops everything.
 
@@ -132,7 +135,7 @@ class Stack:
 
     def _banner(self) -> str:
         key = SigningKey.load_or_create(self._data / "token_issuer.pem")
-        token = TokenIssuer(key, audience=service_name()).mint(scope="orders:read orders:write")
+        token = TokenIssuer(key, audience=service_name()).mint(scope=" ".join(_SCOPES))
         psql = self._postgres.url(self._database).replace("+asyncpg", "")
         urls = {name: self._url(name) for name in ("http", "worker", "payments", "issuer")}
         return _BANNER.format(service=service_name(), psql=psql, nats=self._nats.url(), token=token, **urls)

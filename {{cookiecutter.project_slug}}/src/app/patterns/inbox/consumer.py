@@ -160,7 +160,11 @@ class Consumer:
         telemetry.MESSAGES_HANDLED.labels(self._name, outcome).inc()
         delay = max(0.0, (datetime.now(UTC) - event.time).total_seconds())
         telemetry.DELIVERY_SECONDS.labels(self._name).observe(delay)
-        _log.info("inbox.message_" + outcome, consumer=self._name, event_type=event.type, event_id=str(event.id))
+        about = {"consumer": self._name, "event_type": event.type, "event_id": str(event.id)}
+        if fresh:
+            _log.info("inbox.message_handled", **about)
+        else:
+            _log.info("inbox.message_duplicate", **about)
 
     async def _apply(self, event: ReceivedEvent) -> bool:
         """Handle `event` unless it has been: return whether it was new."""
