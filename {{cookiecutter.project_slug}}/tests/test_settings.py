@@ -48,6 +48,14 @@ def test_every_bad_value_is_named_at_once(environment: pytest.MonkeyPatch) -> No
     assert named == {"OTEL_SERVICE_NAME", "APP_ENV", "APP_DATABASE__URL", "APP_HTTP__PORT", "APP_TRACING__RATIO"}
 
 
+def test_a_misspelt_variable_is_named(environment: pytest.MonkeyPatch) -> None:
+    """A setting that nobody reads would otherwise look as if it worked."""
+    environment.setenv("APP_HTTP__PROT", "9000")
+
+    with pytest.raises(BadSettings, match="APP_HTTP__PROT: Extra inputs are not permitted"):
+        load()
+
+
 def test_a_bad_value_is_not_repeated(environment: pytest.MonkeyPatch) -> None:
     """What somebody pasted into the wrong variable may be a password."""
     environment.setenv("APP_HTTP__PORT", "hunter2")

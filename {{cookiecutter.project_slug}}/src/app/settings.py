@@ -24,7 +24,7 @@ _DEVELOPMENT_MARKS = ("urn:dev:", "localhost", "127.0.0.1", "[::1]")
 class ServerSettings(BaseModel):
     """One listening socket."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     host: str = Field("127.0.0.1", description="Address to listen on; 0.0.0.0 inside a container.")
     port: int = Field(ge=0, le=65535, description="Port to listen on.")

@@ -16,7 +16,7 @@ from app.kit.errors import Unavailable
 class DatabaseSettings(BaseModel):
     """How to reach PostgreSQL, and how long to wait for it."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: SecretStr = Field(description="postgresql+asyncpg://user:password@host:port/name")
     pool_size: int = Field(10, ge=1, le=200, description="Connections per process.")

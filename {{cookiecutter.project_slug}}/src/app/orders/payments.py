@@ -17,7 +17,7 @@ _log = structlog.get_logger(__name__)
 class PaymentSettings(BaseModel):
     """How to reach the payment provider."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: str = Field(pattern=r"^https?://", description="Base URL of the provider.")
     timeout_seconds: float = Field(2.0, gt=0, description="Longest wait for one answer of the provider.")

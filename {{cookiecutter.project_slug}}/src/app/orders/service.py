@@ -26,7 +26,7 @@ _log = structlog.get_logger(__name__)
 class OrderSettings(BaseModel):
     """How orders are settled."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     settle_after_seconds: float = Field(
         10.0, gt=0, description="When the worker takes over an order that the provider left open; above its timeout."

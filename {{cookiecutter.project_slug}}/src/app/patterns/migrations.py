@@ -33,7 +33,7 @@ _log = structlog.get_logger(__name__)
 class MigrationSettings(BaseModel):
     """How patiently migrations run."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: Path = Field(Path("migrations"), description="Where the migrations are.")
     lock_timeout_seconds: float = Field(

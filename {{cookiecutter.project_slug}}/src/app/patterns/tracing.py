@@ -45,7 +45,7 @@ _decided: ContextVar[int | None] = ContextVar("decided", default=None)
 class TracingSettings(BaseModel):
     """How many traces to keep, and where to send them."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     ratio: float = Field(0.1, ge=0, le=1, description="Share of new traces to keep; a caller's decision is followed.")
     otlp_endpoint: str | None = Field(

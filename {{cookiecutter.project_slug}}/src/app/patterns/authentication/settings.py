@@ -11,7 +11,7 @@ Algorithm = Literal["ES256", "ES384", "EdDSA", "RS256", "PS256"]
 class AuthenticationSettings(BaseModel):
     """Whose tokens are accepted, and for how long keys and clocks are trusted."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     issuer: str = Field(min_length=1, description="The `iss` claim that every token must carry, compared exactly.")
     audience: str = Field(min_length=1, description="The name of this service, which the `aud` claim must contain.")

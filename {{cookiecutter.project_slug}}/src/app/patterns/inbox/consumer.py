@@ -39,7 +39,7 @@ _tracer = trace.get_tracer(__name__)
 class ConsumerSettings(BaseModel):
     """What to consume, and how patiently."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: SecretStr = Field(description="nats://user:password@host:port")
     stream: str = Field("EVENTS", description="JetStream stream to read.")

@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 class BrokerSettings(BaseModel):
     """Where events go."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     url: SecretStr = Field(description="nats://user:password@host:port")
     stream: str = Field(

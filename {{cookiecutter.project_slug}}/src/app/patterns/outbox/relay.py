@@ -27,7 +27,7 @@ _log = structlog.get_logger(__name__)
 class RelaySettings(BaseModel):
     """How eagerly a relay works."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     lanes_per_pass: int = Field(
         8, ge=1, le=LANES, description="Lanes one pass may hold; the others are free for other relays."

@@ -18,7 +18,7 @@ _TALKATIVE = ("alembic", "httpcore", "httpx", "uvicorn")
 class LoggingSettings(BaseModel):
     """What is written, and for whom."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lines below this are dropped.")
     format: Literal["json", "console"] = Field("json", description="`json` for machines, `console` for a terminal.")
