@@ -60,7 +60,7 @@ async def _serve(settings: Settings) -> None:
 
 
 async def _work(settings: Settings) -> None:
-    """Relay events, consume events, settle orders."""
+    """Relay events, consume events, and do what the domains have to do in the background."""
     await worker.run(settings, _stop_on_signal())
 
 
