@@ -46,7 +46,7 @@ def main() -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="app", description="Run and operate this service.")
     commands = parser.add_subparsers(required=True, metavar="command")
-    for name, command in _COMMANDS.items():
+    for name, command in COMMANDS.items():
         sub = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
         sub.set_defaults(command=command)
     return parser
@@ -60,7 +60,7 @@ async def _serve(settings: Settings) -> None:
 
 
 async def _work(settings: Settings) -> None:
-    """Relay events, consume events, settle orders."""
+    """Relay events, consume events, and do what the domains have to do in the background."""
     await worker.run(settings, _stop_on_signal())
 
 
@@ -102,7 +102,7 @@ def _uvloop_run(main: Coroutine[Any, Any, None]) -> None:
     uvloop.run(main)
 
 
-_COMMANDS: dict[str, Callable[[Settings], Awaitable[None]]] = {
+COMMANDS: dict[str, Callable[[Settings], Awaitable[None]]] = {
     "serve": _serve,
     "worker": _work,
     "migrate": _migrate,

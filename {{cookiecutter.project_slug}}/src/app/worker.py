@@ -1,4 +1,4 @@
-"""The background process, put together: relay, consumers, settlement, and a socket for probes and metrics."""
+"""The background process, put together: relay, consumers, other jobs, and a socket for probes and metrics."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

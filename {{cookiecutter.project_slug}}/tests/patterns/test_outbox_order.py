@@ -69,7 +69,7 @@ async def test_the_floor_rises_as_events_are_published(
 
 
 async def test_a_transaction_has_its_id_before_the_row_takes_its_own(engine: AsyncEngine) -> None:
-    """positions.py rests on this: the column with the transaction's id is computed first, so it stands first."""
+    """What positions.py rests on: the column with the transaction's id is computed first, so it stands first."""
     first = text("SELECT attname FROM pg_attribute WHERE attrelid = 'outbox'::regclass AND attnum = 1")
     async with engine.connect() as connection:
         assert await connection.scalar(first) == "transaction_id"
