@@ -6,6 +6,7 @@ from functools import partial
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
+from starlette.types import ASGIApp
 
 from app.kit import problems
 from app.kit.asgi import RouteTemplates
@@ -15,7 +16,7 @@ from app.patterns.health import Health, HealthProbes
 from app.patterns.metrics import MetricsEndpoint, RedMetrics
 from app.patterns.request_id import RequestId
 from app.patterns.structured_logging import AccessLog, LoggingSettings
-from app.patterns.tracing import HeadSampling, TracingSettings, UnsampledSpan
+from app.patterns.tracing import HeadSampling, TracingSettings
 
 IDENTITY = {"service": "bench", "env": "production", "version": "0"}
 
@@ -49,26 +50,25 @@ def _partial(count: int, _endpoint: str) -> FastAPI:
     return _app(_layers(count))
 
 
-def _full(ratio: float, endpoint: str) -> FastAPI:
+def _full(ratio: float, endpoint: str) -> ASGIApp:
     structured_logging.configure(LoggingSettings(), **IDENTITY)
     settings = TracingSettings(ratio=ratio, otlp_endpoint=endpoint)
     provider = tracing.configure(settings, **IDENTITY)
     app = _app(
         [
-            Middleware(UnsampledSpan),
             Middleware(HealthProbes, health=Health()),
             Middleware(MetricsEndpoint),
             *_layers(3),
             Middleware(problems.Problems, statuses={}),
             Middleware(BodyLimit, max_bytes=1_048_576),
         ],
-        HeadSampling(settings).telemetry(provider),
+        tracing.telemetry(provider),
     )
     problems.install(app, statuses={})
-    return app
+    return HeadSampling(app, settings)
 
 
-STACKS: dict[str, Callable[[str], FastAPI]] = {
+STACKS: dict[str, Callable[[str], ASGIApp]] = {
     "bare FastAPI": partial(_partial, 0),
     "+ request id": partial(_partial, 1),
     "+ metrics": partial(_partial, 2),

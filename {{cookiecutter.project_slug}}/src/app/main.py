@@ -16,6 +16,7 @@ from app.kit.asgi import RouteTemplates
 from app.kit.clock import SystemClock
 from app.orders.errors import PaymentRefused  # domain: orders
 from app.orders.routes import router as orders_router  # domain: orders
+from app.patterns import tracing
 from app.patterns.authentication import Authentication, TokenVerifier, Unauthenticated
 from app.patterns.body_limit import BodyLimit, BodyTooLarge
 from app.patterns.health import Health, HealthProbes
@@ -23,7 +24,7 @@ from app.patterns.metrics import MetricsEndpoint, RedMetrics
 from app.patterns.outbox import Notifier
 from app.patterns.request_id import RequestId
 from app.patterns.structured_logging import AccessLog
-from app.patterns.tracing import HeadSampling, UnsampledSpan, shut_down
+from app.patterns.tracing import HeadSampling
 from app.resources import configure_telemetry, open_resources, start_health
 from app.settings import Settings
 
@@ -34,12 +35,11 @@ STATUSES = {  # errors whose HTTP status is more than their category
 }
 
 
-def create_app(settings: Settings, health: Health) -> FastAPI:
+def create_app(settings: Settings, health: Health) -> HeadSampling:
     """Return the ASGI application; it opens its connections when the server starts it."""
     provider = configure_telemetry(settings)
     keys_client = httpx.AsyncClient()
     verifier = TokenVerifier(settings.authentication, client=keys_client, clock=SystemClock())
-    sampling = HeadSampling(settings.tracing)
     route_of = RouteTemplates()
 
     @asynccontextmanager
@@ -52,16 +52,15 @@ def create_app(settings: Settings, health: Health) -> FastAPI:
             app.state.orders = resources.orders  # domain: orders
             await start_health(health, settings, resources.engine)
             yield
-        shut_down(provider)
+        tracing.shut_down(provider)
 
     app = FastAPI(
         title=settings.service,
         version=settings.version,
         lifespan=lifespan,
-        telemetry=sampling.telemetry(provider),  # outside all layers: they run inside the request's span
+        telemetry=tracing.telemetry(provider),  # outside all layers: they run inside the request's span
         middleware=[  # outside in: a request passes them from top to bottom, its answer from bottom to top
-            Middleware(UnsampledSpan),  # first: requests that are not sampled have a trace id too
-            Middleware(HealthProbes, health=health),  # answers even when everything below is busy
+            Middleware(HealthProbes, health=health),  # first: answers even when everything below is busy
             Middleware(MetricsEndpoint),  # before anything that would count or log the scrape itself
             Middleware(RequestId),  # before whatever writes the id down
             Middleware(RedMetrics, route_of=route_of),  # outside whatever refuses, so that refusals are counted
@@ -75,4 +74,5 @@ def create_app(settings: Settings, health: Health) -> FastAPI:
     v1 = APIRouter(prefix="/v1")
     v1.include_router(orders_router)  # domain: orders
     app.include_router(v1)
-    return app
+    # Outermost of all: decides on sampling before anything is spent on the request.
+    return HeadSampling(app, settings.tracing)

@@ -58,9 +58,8 @@ def service(
     provider.add_span_processor(SimpleSpanProcessor(spans))
     registry, route_of, health = CollectorRegistry(), RouteTemplates(), Health()
     app = FastAPI(
-        telemetry=tracing.HeadSampling(settings).telemetry(provider),
+        telemetry=tracing.telemetry(provider),
         middleware=[
-            Middleware(tracing.UnsampledSpan),
             Middleware(HealthProbes, health=health),
             Middleware(MetricsEndpoint, registry=registry),
             Middleware(RequestId),
@@ -77,7 +76,7 @@ def service(
         inject(carrier)
         return carrier
 
-    with serving(app) as url:
+    with serving(tracing.HeadSampling(app, settings)) as url:
         yield url
 
 

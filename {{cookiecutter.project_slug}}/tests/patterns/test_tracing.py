@@ -34,9 +34,9 @@ class Service:
         self.provider = tracing.configure(self.settings, **IDENTITY)
         self.exporter = InMemorySpanExporter()
         self.provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-        self.app = FastAPI(telemetry=tracing.HeadSampling(self.settings).telemetry(self.provider))
+        self.app = FastAPI(telemetry=tracing.telemetry(self.provider))
         self.app.add_middleware(problems.Problems, statuses={})
-        self.app.add_middleware(tracing.UnsampledSpan)
+        self.asgi = tracing.HeadSampling(self.app, self.settings)
         router = APIRouter()
 
         @router.get("/things/{thing_id}")
@@ -66,7 +66,7 @@ class Service:
 
     async def get(self, path: str, method: str = "GET", **headers: str) -> httpx.Response:
         """Send one request."""
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://test") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(self.asgi), base_url="http://test") as client:
             return await client.request(method, path, headers=headers)
 
 
@@ -225,7 +225,7 @@ async def test_a_bug_is_on_the_span() -> None:
 async def test_an_outbound_call_continues_the_trace(ratio: int) -> None:
     """One trace id on both sides of a call; the client span is the parent of the remote server span."""
     remote = Service(ratio=1 - ratio)  # decides nothing: its caller has
-    client = httpx.AsyncClient(transport=httpx.ASGITransport(remote.app), base_url="http://remote")
+    client = httpx.AsyncClient(transport=httpx.ASGITransport(remote.asgi), base_url="http://remote")
     local = Service(ratio=ratio)
     tracing.instrument_client(client, local.provider)
 
@@ -244,7 +244,7 @@ async def test_an_outbound_call_continues_the_trace(ratio: int) -> None:
 def test_over_a_socket_each_request_is_decided_by_itself() -> None:
     """A real server on one connection: some requests are sampled, some are not, ids never repeat."""
     service = Service(ratio=0.5)
-    with serving(service.app) as url, httpx.Client(base_url=url) as client:
+    with serving(service.asgi) as url, httpx.Client(base_url=url) as client:
         seen = [client.get("/v1/things/7").json()["traceparent"].split("-") for _ in range(60)]
 
     sampled = {int(trace_id, 16) for _, trace_id, _, flags in seen if int(flags, 16) & 1}
