@@ -3,8 +3,9 @@
 import os
 import shutil
 import subprocess
+import tempfile
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,9 +18,12 @@ _UNPROVEN = "unproven"
 
 
 @pytest.fixture(scope="session")
-def bakery(tmp_path_factory: pytest.TempPathFactory) -> Bakery:
+def bakery() -> Iterator[Bakery]:
     """A place to bake in."""
-    return Bakery(tmp_path_factory.mktemp("bakery"))
+    # Not in pytest's own folder: every other pytest of this user makes that private again, and a PostgreSQL from a
+    # service in it, which as root runs under another user, then loses sight of its libraries in the middle of a test.
+    with tempfile.TemporaryDirectory(prefix="bakery-", ignore_cleanup_errors=True) as folder:
+        yield Bakery(Path(folder))
 
 
 @pytest.fixture(scope="session")
