@@ -24,8 +24,8 @@ from app.patterns.authentication import (
     TokenVerifier,
     Unauthenticated,
 )
+from dev.http_server import serving
 from dev.token_issuer import SigningKey, TokenIssuer
-from tests.support.http_server import serving
 
 AUDIENCE = "orders-test"
 CLOCK_START = ManualClock().now()

@@ -24,8 +24,8 @@ from opentelemetry.trace import SpanKind, StatusCode
 from app.kit import problems
 from app.patterns import tracing
 from app.patterns.tracing import TracingSettings
+from dev.http_server import serving
 from tests.support.eventually import eventually
-from tests.support.http_server import serving
 
 IDENTITY = {"service": "orders", "env": "test", "version": "1.2.3"}
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
