@@ -20,7 +20,8 @@ from dev.stack import Stack
 from dev.walk.evidence import Evidence, NotShown
 from dev.walk.recorder import Recorder
 from dev.walk.screen import Screen
-from dev.walk.steps import STEPS, Walk
+from dev.walk.steps import STEPS
+from dev.walk.walk import Walk
 
 _PORTS = ("http", "worker", "nats", "payments", "issuer")
 _SETTLE_AFTER_SECONDS = 3  # 10 by default; above the provider's timeout, as always
@@ -76,6 +77,8 @@ async def _walk(stack: Stack, recorder: Recorder, collector: OtlpReceiver) -> No
         walk = Walk(screen, evidence, settle_after_seconds=_SETTLE_AFTER_SECONDS)
         for number, (title, step) in enumerate(STEPS.items(), 1):
             screen.headline(f"{number}/{len(STEPS)}", title)
+            if number == 2:
+                screen.text("note", "Log lines and events show from here on only the fields that differ from step 1.")
             try:
                 await step(walk)
             except NotShown as exc:

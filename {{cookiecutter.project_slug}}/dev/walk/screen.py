@@ -38,7 +38,7 @@ class Screen:
     def data(self, label: str, heading: str, document: Mapping[str, object] | None = None) -> None:
         """Show a heading, and below it a document as JSON."""
         body = [] if document is None else _wrapped(json.dumps(document, ensure_ascii=False), _BODY)
-        self._rows(label, [*_wrapped(heading, _BODY), *body])
+        self._rows(label, [*(_wrapped(heading, _BODY) if heading else []), *body])
 
     def trace(self, spans: Sequence[ReceivedSpan]) -> None:
         """Show one trace as a tree on a time line."""

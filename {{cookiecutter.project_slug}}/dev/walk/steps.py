@@ -2,78 +2,15 @@
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any
 
-import httpx
-
-from dev.otlp_receiver import ReceivedSpan
 from dev.payment_simulator import REFUSED_ENDING
-from dev.walk.evidence import Evidence, LogLine, NotShown
-from dev.walk.screen import Screen
+from dev.walk.evidence import NotShown
+from dev.walk.walk import Walk
 
 _TEA = {"currency": "EUR", "items": [{"sku": "tea", "quantity": 2, "unit_price_minor": 450}]}
 _REFUSED = {"currency": "EUR", "items": [{"sku": "tea", "quantity": 1, "unit_price_minor": 400 + REFUSED_ENDING}]}
 _BAD = {"currency": "euro", "items": [{"sku": "tea", "quantity": -2, "unit_price_minor": 450}]}
-_BUCKET = "http_server_request_duration_seconds_bucket"
-
-
-@dataclass(slots=True)
-class Walk:
-    """What the steps share."""
-
-    screen: Screen
-    evidence: Evidence
-    settle_after_seconds: int
-    placed: list[str] = field(default_factory=list)
-    """Ids of the orders that were paid."""
-    shown: dict[str, Mapping[str, Any]] = field(default_factory=dict)
-    """The first log line and the first event: later ones show only what is different."""
-
-    async def ask(
-        self, method: str, path: str, expected: HTTPStatus, body: Mapping[str, Any] | None = None
-    ) -> tuple[dict[str, Any], LogLine]:
-        """Send one request; show it, its answer and its canonical log line."""
-        begun = time.perf_counter()
-        response = await self.evidence.api.request(method, path, json=body)
-        milliseconds = (time.perf_counter() - begun) * 1000
-        request_id = response.headers.get("x-request-id", "")
-        self.screen.mark(request_id)
-        self.screen.data("request", f"{method} {path}", body)
-        answer = _document(response)
-        heading = f"{response.status_code} {response.reason_phrase}, X-Request-ID {request_id}, {milliseconds:.1f} ms"
-        if response.status_code != expected:
-            raise NotShown(f"{method} {path} answered {response.status_code}, and not {expected.value}")
-        line = await self.evidence.log_line("serve", "http.request", request_id=request_id)
-        self.screen.mark(line.fields["trace_id"])
-        self.screen.data("response", heading, answer)
-        if self._first("log line", line.fields):
-            self.screen.text("log line", line.text)
-        return answer, line
-
-    async def trace(self, trace_id: str, *kinds: str) -> list[ReceivedSpan]:
-        """Show a trace that has spans of exactly these kinds."""
-        spans = await self.evidence.trace(trace_id, *kinds)
-        self.screen.trace(spans)
-        return spans
-
-    async def metric(self, line: LogLine) -> None:
-        """Show the bucket that counted a request, with the exemplar that leads back to its trace."""
-        self.screen.text("metric", await self.evidence.sample("http", _BUCKET, line.fields["trace_id"]))
-
-    async def event(self, kind: str, order_id: str) -> Mapping[str, Any]:
-        """Show one event as the broker has it."""
-        stored = await self.evidence.event(kind, order_id)
-        self.screen.text("event", f"{stored.subject}, message {stored.sequence} of the stream")
-        if self._first("event", stored.body):
-            self.screen.data("", "CloudEvents 1.0:", stored.body)
-        return stored.body
-
-    async def effect(self, order_id: str, *kinds: str) -> None:
-        """Show that the worker has consumed the events: they are in the order's history, once and in order."""
-        order = await self.evidence.history(order_id, *kinds)
-        self.screen.data("effect", f"GET /v1/orders/{order_id}", {"state": order["state"], "history": order["history"]})
 
 
 async def paid(walk: Walk) -> None:
@@ -83,9 +20,9 @@ async def paid(walk: Walk) -> None:
     await walk.metric(line)
     event = await walk.event("order.placed", order["id"])
     handled = await walk.evidence.log_line("worker", "inbox.message_handled", event_id=event["id"])
-    if (handled.fields["request_id"], handled.fields["trace_id"]) != (line.fields["request_id"], spans[0].trace_id):
-        raise NotShown("the worker's line has another request id or trace id than the request")
-    walk.screen.text("worker", handled.text)
+    for name in ("request_id", "trace_id"):
+        _require(handled.fields[name] == line.fields[name], f"the request's {name} in the worker's line")
+    walk.screen.text("log line", handled.text)
     await walk.effect(order["id"], "order.placed")
     began, ended = min(span.began_ns for span in spans), max(span.ended_ns for span in spans)
     walk.screen.text("took", f"{(ended - began) / 1e6:.1f} ms from the request's arrival to the event's effect")
@@ -116,6 +53,7 @@ async def provider_down(walk: Walk) -> None:
     after = f"{walk.settle_after_seconds} s after the order (10 s by default)"
     walk.screen.text("repair", f"the payment provider is back; the worker asks again {after}")
     event = await walk.event("order.placed", order["id"])
+    _require("traceparent" in event, "a traceparent in the event")
     await walk.trace(event["traceparent"].split("-")[1], "INTERNAL", "CLIENT", "CONSUMER")
     walk.screen.text("metric", await walk.evidence.sample("worker", 'orders_settled_total{state="placed"}'))
     await walk.effect(order["id"], "order.placed")
@@ -138,7 +76,7 @@ async def bad_request(walk: Walk) -> None:
     """A mistake is named, counted and logged; nothing is written."""
     before = (await walk.evidence.api.get("/v1/orders")).json()
     problem, line = await walk.ask("POST", "/v1/orders", HTTPStatus.UNPROCESSABLE_ENTITY, _BAD)
-    _require(len(problem["errors"]) == 2 and line.fields["error_code"] == problem["code"], "both mistakes by name")  # noqa: PLR2004 - currency and quantity
+    _require(len(problem["errors"]) == 2 and line.fields["error_code"] == problem["code"], "both mistakes by name")
     await walk.trace(line.fields["trace_id"], "SERVER")
     await walk.metric(line)
     _require((await walk.evidence.api.get("/v1/orders")).json() == before, "the same orders as before")
@@ -152,14 +90,6 @@ STEPS: Mapping[str, Callable[[Walk], Awaitable[None]]] = {
     "The first order is cancelled": cancelled,
     "A request with two mistakes": bad_request,
 }
-
-
-def _document(response: httpx.Response) -> dict[str, Any]:
-    try:
-        document = response.json()
-    except ValueError:
-        raise NotShown(f"the answer {response.status_code} is no JSON") from None
-    return document if isinstance(document, dict) else {}
 
 
 def _require(condition: bool, what: str) -> None:  # noqa: FBT001 - reads as an assertion
