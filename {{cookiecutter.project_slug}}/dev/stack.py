@@ -16,6 +16,9 @@ from dev.supervisor import Supervisor
 from dev.token_issuer import SigningKey, TokenIssuer
 
 _MIGRATION_TIMEOUT_SECONDS = 900.0
+_SCOPES = (
+    "orders:read orders:write",  # domain: orders
+)
 _BANNER = """
 {service} is up; changes in src/ restart it, Ctrl-C stops everything.
 
@@ -107,7 +110,7 @@ class Stack:
     def token(self) -> str:
         """Return a token that may do everything a customer does."""
         key = SigningKey.load_or_create(self._data / "token_issuer.pem")
-        return TokenIssuer(key, audience=service_name()).mint(scope="orders:read orders:write")
+        return TokenIssuer(key, audience=service_name()).mint(scope=" ".join(_SCOPES))
 
     def banner(self) -> str:
         """Return where everything is, with commands to copy."""

@@ -3,12 +3,10 @@
 import structlog
 from alembic import context
 
+import app.orders.models  # domain: orders
+import app.patterns.inbox.models
+import app.patterns.outbox.models
 from app.kit.db import Base
-from app.orders import models as _orders
-from app.patterns.inbox import models as _inbox
-from app.patterns.outbox import models as _outbox
-
-assert all((_orders, _inbox, _outbox)), "imported for the tables they add to the metadata"
 
 _log = structlog.get_logger("migrations")
 _connection = context.config.attributes.get("connection")

@@ -6,6 +6,7 @@ kept, or if something failed that was not supposed to.
 
 import argparse
 import asyncio
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -67,6 +68,7 @@ def _main() -> None:
     print(table(result))
     if not result.passed:
         sys.exit(f"The drill failed. Logs: {folder}")
+    shutil.rmtree(folder)
     print("Every order's event is in effect exactly once, in order.")
 
 

@@ -69,7 +69,7 @@ async def _migrate(settings: Settings) -> None:
     configure_telemetry(settings)
     patient = {"statement_timeout_seconds": settings.migrations.statement_timeout_seconds, "pool_size": 1}
     engine = create_engine(settings.database.model_copy(update=patient), application_name="migrate")
-    newest = migrations.head(settings.migrations)
+    newest, *_ = migrations.revisions(settings.migrations)
     try:
         before = await migrations.upgrade(engine, settings.migrations)
     except (DBAPIError, OSError) as exc:
@@ -78,7 +78,10 @@ async def _migrate(settings: Settings) -> None:
         raise CommandFailed(f"a migration failed and was rolled back: {exc}") from exc
     finally:
         await engine.dispose()
-    print(f"schema is at {newest}" + (", nothing to do" if before.up_to_date else f" (was at {before.current})"))
+    if before.up_to_date:
+        print(f"schema is at {before.current}, nothing to do")
+    else:
+        print(f"schema is at {newest} (was at {before.current})")
 
 
 async def _openapi(settings: Settings) -> None:

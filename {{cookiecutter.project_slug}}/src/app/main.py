@@ -1,4 +1,7 @@
-"""The HTTP process, put together. This is the table of contents: one line per pattern, in order, with the reason."""
+"""The HTTP process, put together. This is the table of contents: one line per pattern, in order, with the reason.
+
+Lines marked `domain` belong to one domain: a second one gets its own beside them, see docs/adding-a-domain.md.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,8 +14,8 @@ from starlette.middleware import Middleware
 from app.kit import problems
 from app.kit.asgi import RouteTemplates
 from app.kit.clock import SystemClock
-from app.orders.errors import PaymentRefused
-from app.orders.routes import router as orders_router
+from app.orders.errors import PaymentRefused  # domain: orders
+from app.orders.routes import router as orders_router  # domain: orders
 from app.patterns.authentication import Authentication, TokenVerifier, Unauthenticated
 from app.patterns.body_limit import BodyLimit, BodyTooLarge
 from app.patterns.health import Health, HealthProbes
@@ -26,7 +29,7 @@ from app.settings import Settings
 
 STATUSES = {  # errors whose HTTP status is more than their category
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
-    PaymentRefused: HTTPStatus.PAYMENT_REQUIRED,
+    PaymentRefused: HTTPStatus.PAYMENT_REQUIRED,  # domain: orders
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
 }
 
@@ -46,7 +49,7 @@ def create_app(settings: Settings, health: Health) -> FastAPI:
             open_resources(settings, provider, role="http") as resources,
             Notifier(resources.engine),
         ):
-            app.state.orders = resources.orders  # second resource: its service here
+            app.state.orders = resources.orders  # domain: orders
             await start_health(health, settings, resources.engine)
             yield
         shut_down(provider)
@@ -70,6 +73,6 @@ def create_app(settings: Settings, health: Health) -> FastAPI:
     )
     problems.install(app, statuses=STATUSES)
     v1 = APIRouter(prefix="/v1")
-    v1.include_router(orders_router)  # second resource: its router here
+    v1.include_router(orders_router)  # domain: orders
     app.include_router(v1)
     return app

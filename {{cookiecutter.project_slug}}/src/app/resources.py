@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.kit.clock import SystemClock
 from app.kit.db import create_engine
-from app.orders.payments import HttpPaymentProvider
-from app.orders.service import Orders
+from app.orders.payments import HttpPaymentProvider  # domain: orders
+from app.orders.service import Orders  # domain: orders
 from app.patterns import metrics, migrations, structured_logging, tracing
 from app.patterns.health import Health
 from app.patterns.request_id import add_request_id
@@ -24,7 +24,7 @@ class Resources:
 
     engine: AsyncEngine
     http_client: httpx.AsyncClient
-    orders: Orders
+    orders: Orders  # domain: orders
 
 
 def configure_telemetry(settings: Settings) -> TracerProvider:
@@ -42,9 +42,13 @@ async def open_resources(settings: Settings, provider: TracerProvider, *, role: 
     engine = create_engine(settings.database, application_name=f"{settings.service}-{role}")
     http_client = httpx.AsyncClient(event_hooks={"request": [add_request_id]})
     tracing.instrument_client(http_client, provider)
-    payments = HttpPaymentProvider(http_client, settings.payments)
+    payments = HttpPaymentProvider(http_client, settings.payments)  # domain: orders
     try:
-        yield Resources(engine, http_client, Orders(engine, payments, clock, settings.orders))
+        yield Resources(
+            engine=engine,
+            http_client=http_client,
+            orders=Orders(engine, payments, clock, settings.orders),  # domain: orders
+        )
     finally:
         await http_client.aclose()
         await engine.dispose()
@@ -55,7 +59,7 @@ async def start_health(health: Health, settings: Settings, engine: AsyncEngine) 
 
     Asks once now, so that a start without them is in the log; the process waits for them, it does not end.
     """
-    newest = migrations.head(settings.migrations)
-    health.add_check("database", lambda: migrations.require_up_to_date(engine, newest))
+    known = migrations.revisions(settings.migrations)
+    health.add_check("database", lambda: migrations.require_up_to_date(engine, known))
     health.mark_started()
     await health.ready()

@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.kit.db import DatabaseSettings
-from app.orders.payments import PaymentSettings
-from app.orders.service import OrderSettings
+from app.orders.payments import PaymentSettings  # domain: orders
+from app.orders.service import OrderSettings  # domain: orders
 from app.patterns.authentication import AuthenticationSettings
 from app.patterns.inbox import ConsumerSettings
 from app.patterns.migrations import MigrationSettings
@@ -51,12 +51,12 @@ class Settings(BaseSettings):
     version: str = Field("dev", description="Release, such as a commit id.")
     database: DatabaseSettings
     broker: BrokerSettings
-    payments: PaymentSettings
+    payments: PaymentSettings  # domain: orders
     authentication: AuthenticationSettings
     http: ServerSettings = ServerSettings(port=8000)
     worker: ServerSettings = ServerSettings(port=8001)
     relay: RelaySettings = RelaySettings()
-    orders: OrderSettings = OrderSettings()
+    orders: OrderSettings = OrderSettings()  # domain: orders
     migrations: MigrationSettings = MigrationSettings()
     logging: LoggingSettings = LoggingSettings()
     tracing: TracingSettings = TracingSettings()

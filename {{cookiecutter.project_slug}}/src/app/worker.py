@@ -10,16 +10,17 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from app.kit.clock import wait_or_stop
-from app.orders import settlement, timeline
+from app.orders import settlement, timeline  # domain: orders
 from app.patterns import tracing
 from app.patterns.health import Health, HealthProbes
-from app.patterns.inbox import Consumer
+from app.patterns.inbox import Consumer, Handler
 from app.patterns.metrics import MetricsEndpoint
 from app.patterns.outbox import NatsBroker, Relay
 from app.resources import Resources, configure_telemetry, open_resources, start_health
 from app.server import serve_until
 from app.settings import Settings
 
+_Job = Callable[[], Awaitable[None]]
 _RESTART_SECONDS = 1.0
 _OBSERVE_SECONDS = 5.0
 JOB_CRASHES = Counter("worker_job_crashes_total", "Jobs of the worker that ended with an unexpected error.", ["job"])
@@ -34,30 +35,36 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     async with open_resources(settings, provider, role="worker") as resources:
         broker = NatsBroker(settings.broker)
         relay = Relay(resources.engine, broker, settings.relay)
+        consume = _consumers(settings, resources, stop)
         async with asyncio.TaskGroup() as tasks:
-            jobs = {
+            jobs: dict[str, _Job] = {
                 "relay": lambda: relay.run(stop),
                 "relay-observer": lambda: _observe(relay, stop),
-                timeline.CONSUMER: lambda: _timeline(settings, resources).run(stop),
-                "settlement": lambda: settlement.run(resources.orders, stop),
-                # second resource: its consumers here
+                timeline.CONSUMER: consume(timeline.CONSUMER, timeline.append, "order.>"),  # domain: orders
+                "settlement": lambda: settlement.run(resources.orders, stop),  # domain: orders
             }
-            for name, job in jobs.items():
-                tasks.create_task(_keep_running(name, job, stop), name=name)
             tasks.create_task(serve_until(stop, probes, settings.worker, health), name="probes")
             await start_health(health, settings, resources.engine)
+            await _wait_until_ready(health, stop)
+            for name, job in jobs.items():
+                tasks.create_task(_keep_running(name, job, stop), name=name)
         await broker.close()
     tracing.shut_down(provider)
 
 
-def _timeline(settings: Settings, resources: Resources) -> Consumer:
-    return Consumer(
-        timeline.CONSUMER,
-        timeline.append,
-        subject=f"{settings.broker.subject_prefix}.order.>",
-        engine=resources.engine,
-        settings=settings.consumer,
-    )
+def _consumers(settings: Settings, resources: Resources, stop: asyncio.Event) -> Callable[[str, Handler, str], _Job]:
+    def consume(name: str, handler: Handler, types: str) -> _Job:
+        subject = f"{settings.broker.subject_prefix}.{types}"
+        consumer = Consumer(name, handler, subject=subject, engine=resources.engine, settings=settings.consumer)
+        return lambda: consumer.run(stop)
+
+    return consume
+
+
+async def _wait_until_ready(health: Health, stop: asyncio.Event) -> None:
+    """Return when the database is there with the schema it should have: without it each job would look like a bug."""
+    while not stop.is_set() and (await health.ready()).status == "fail":
+        await wait_or_stop(stop, _RESTART_SECONDS)
 
 
 async def _observe(relay: Relay, stop: asyncio.Event) -> None:
@@ -70,7 +77,7 @@ async def _observe(relay: Relay, stop: asyncio.Event) -> None:
         await wait_or_stop(stop, _OBSERVE_SECONDS)
 
 
-async def _keep_running(name: str, job: Callable[[], Awaitable[None]], stop: asyncio.Event) -> None:
+async def _keep_running(name: str, job: _Job, stop: asyncio.Event) -> None:
     """Run `job` again when it fails in a way it did not expect itself: one bug must not end the other jobs."""
     while not stop.is_set():
         try:

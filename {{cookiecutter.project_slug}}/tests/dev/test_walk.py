@@ -1,7 +1,6 @@
 """`make demo` as a newcomer meets it: a walk that shows what it claims, or says in one line what is missing."""
 
 import json
-import os
 import re
 import signal
 import tempfile
@@ -57,6 +56,11 @@ def alive(mark: str) -> list[str]:
     return [path.parent.name for path in Path("/proc").glob("[0-9]*/environ") if mark.encode() in _bytes(path)]
 
 
+def contents(folder: Path) -> list[Path]:
+    """Return what the walk has left in its folder."""
+    return list(folder.iterdir())
+
+
 def section(lines: list[str], title: str) -> dict[str, str]:
     """Return what one step shows, by label; a label that comes twice keeps both texts."""
     begin = lines.index(title) + 2
@@ -93,7 +97,7 @@ def test_walk_shows_every_signal_of_every_step(walk: Run, folder: Path, mark: st
     assert "event" not in bad
     assert max(len(line) for line in run.lines) <= 100
     assert alive(mark) == []
-    assert os.listdir(folder) == []
+    assert contents(folder) == []
 
 
 def test_step_that_does_not_show_what_it_claims_ends_the_walk(walk: Run, folder: Path, mark: str) -> None:
@@ -106,7 +110,7 @@ def test_step_that_does_not_show_what_it_claims_ends_the_walk(walk: Run, folder:
     assert run.lines[-1] == expected
     assert not any("Traceback" in line for line in run.lines)
     assert alive(mark) == []
-    assert os.listdir(folder) == []
+    assert contents(folder) == []
 
 
 async def test_service_stays_until_ctrl_c(walk: Run, folder: Path, mark: str) -> None:
@@ -131,7 +135,7 @@ async def test_service_stays_until_ctrl_c(walk: Run, folder: Path, mark: str) ->
     run.process.send(signal.SIGINT)
     assert run.process.wait(timeout_seconds=30) == 0
     assert alive(mark) == []
-    assert os.listdir(folder) == []
+    assert contents(folder) == []
 
 
 def _require_one_thread(shown: dict[str, str]) -> None:

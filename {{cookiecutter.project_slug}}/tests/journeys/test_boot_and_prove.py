@@ -35,11 +35,16 @@ each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 
 async def test_every_documented_route_is_called_here(service: RunningService) -> None:
-    """A route that is added without a journey fails this test."""
+    """A route of orders that is added without a journey fails this test."""
     async with httpx.AsyncClient(base_url=service.url) as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
 
-    documented = {(method.upper(), path) for path, operations in paths.items() for method in operations}
+    documented = {
+        (method.upper(), path)
+        for path, operations in paths.items()
+        for method in operations
+        if path.startswith("/v1/orders")
+    }
 
     assert documented == {(call.method, call.route) for call in CALLS.values()}
 

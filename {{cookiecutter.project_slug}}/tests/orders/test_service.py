@@ -1,9 +1,6 @@
 """orders/service.py: the use cases, on a real PostgreSQL, with a payment provider that does as it is told."""
 
 import asyncio
-from collections.abc import Sequence
-from datetime import timedelta
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -17,34 +14,12 @@ from app.kit.db import transaction
 from app.kit.ids import uuid7
 from app.orders import events, queries
 from app.orders.errors import OrderNotFound, OrderStateConflict
-from app.orders.models import Order, OrderState
-from app.orders.payments import Decision, PaymentsUnavailable
+from app.orders.models import OrderState
+from app.orders.payments import Decision
 from app.orders.service import Orders, OrderSettings
 from app.patterns import outbox
 from tests.support.eventually import eventually
-
-ITEMS = [{"sku": "tea", "quantity": 2, "unit_price_minor": 450}]
-
-
-class Provider:
-    """A payment provider in memory."""
-
-    def __init__(self) -> None:
-        self.decision: Decision | None = Decision.AUTHORISED
-        """What it answers; None means that it is down."""
-        self.asked: list[tuple[UUID, int, str]] = []
-        self.released: list[UUID] = []
-
-    async def authorise(self, order_id: UUID, *, amount_minor: int, currency: str) -> Decision:
-        self.asked.append((order_id, amount_minor, currency))
-        if self.decision is None:
-            raise PaymentsUnavailable("switched off by the test")
-        return self.decision
-
-    async def release(self, order_id: UUID) -> None:
-        if self.decision is None:
-            raise PaymentsUnavailable("switched off by the test")
-        self.released.append(order_id)
+from tests.support.orders import ITEMS, Provider, announced, place
 
 
 @pytest.fixture
@@ -60,18 +35,6 @@ def clock() -> ManualClock:
 @pytest.fixture
 def orders(engine: AsyncEngine, provider: Provider, clock: ManualClock) -> Orders:
     return Orders(engine, provider, clock, OrderSettings(settle_after_seconds=10, settle_max_seconds=300))
-
-
-async def place(orders: Orders, tenant: str = "acme") -> Order:
-    """Place the order of these tests."""
-    return await orders.place(tenant, currency="EUR", items=ITEMS)
-
-
-async def announced(engine: AsyncEngine) -> Sequence[tuple[str, str]]:
-    """Return what waits in the outbox: event types and the orders they are about."""
-    query = text("SELECT type, envelope->>'subject' FROM outbox ORDER BY id")
-    async with engine.connect() as connection:
-        return [(row[0], row[1]) for row in await connection.execute(query)]
 
 
 async def test_an_authorised_order_is_placed_and_announced(
@@ -105,107 +68,6 @@ async def test_with_the_provider_down_the_order_stays_open(
 
     assert order.state is OrderState.PENDING
     assert await announced(engine) == []
-
-
-async def test_the_worker_settles_an_open_order_when_the_provider_is_back(
-    engine: AsyncEngine, orders: Orders, provider: Provider, clock: ManualClock
-) -> None:
-    """It asks with the same order id, so that the provider recognises a payment that it had made after all."""
-    provider.decision = None
-    order = await place(orders)
-    provider.decision = Decision.AUTHORISED
-
-    assert await orders.settle_open(limit=10) == 0, "the request's own try comes first"
-    clock.advance(11)
-    assert await orders.settle_open(limit=10) == 1
-
-    settled, _ = await orders.get("acme", order.id)
-    assert settled.state is OrderState.PLACED
-    assert [asked[0] for asked in provider.asked] == [order.id, order.id]
-    assert await announced(engine) == [("order.placed", str(order.id))]
-    clock.advance(1000)
-    assert await orders.settle_open(limit=10) == 0
-
-
-async def test_an_order_that_stays_open_is_tried_less_and_less_often(
-    orders: Orders, provider: Provider, clock: ManualClock
-) -> None:
-    """The pause is half its age, so a day of outage is no storm."""
-    provider.decision = None
-    await place(orders)
-    tries = []
-    for second in range(1, 201):
-        clock.advance(1)
-        if await orders.settle_open(limit=10):
-            tries.append(second)
-
-    assert tries == [10, 20, 30, 45, 68, 102, 153]
-
-
-async def test_two_workers_do_not_take_the_same_order(
-    engine: AsyncEngine, orders: Orders, provider: Provider, clock: ManualClock
-) -> None:
-    """An open order that one worker is about to lease is passed over by the next one, not waited for."""
-    provider.decision = None
-    await place(orders)
-    clock.advance(11)
-    lease_open = partial(
-        queries.lease_open, now=clock.now(), shortest=timedelta(seconds=10), longest=timedelta(seconds=300), limit=10
-    )
-
-    async with transaction(engine) as first, transaction(engine) as second:
-        assert len(await lease_open(first)) == 1
-        async with asyncio.timeout(3):
-            assert await lease_open(second) == []
-
-
-async def test_a_request_and_a_worker_that_meet_settle_once(
-    engine: AsyncEngine, orders: Orders, clock: ManualClock
-) -> None:
-    """The provider answers the request only after a worker has settled the order: nothing is announced twice."""
-
-    class Slow(Provider):
-        """Lets a worker pass while it thinks."""
-
-        async def authorise(self, order_id: UUID, *, amount_minor: int, currency: str) -> Decision:
-            clock.advance(11)
-            assert await orders.settle_open(limit=10) == 1
-            return await super().authorise(order_id, amount_minor=amount_minor, currency=currency)
-
-    order = await place(Orders(engine, Slow(), clock, OrderSettings()))
-
-    assert order.state is OrderState.PLACED
-    assert await announced(engine) == [("order.placed", str(order.id))]
-
-
-async def test_a_placed_order_is_cancelled_once_and_its_payment_released(
-    engine: AsyncEngine, orders: Orders, provider: Provider, clock: ManualClock
-) -> None:
-    """Cancelling again changes nothing; the worker tells the provider."""
-    order = await place(orders)
-
-    assert (await orders.cancel("acme", order.id)).state is OrderState.CANCELLED
-    assert (await orders.cancel("acme", order.id)).state is OrderState.CANCELLED
-    assert await orders.settle_open(limit=10) == 1
-
-    assert provider.released == [order.id]
-    assert [type_ for type_, _ in await announced(engine)] == ["order.placed", "order.cancelled"]
-    clock.advance(1000)
-    assert await orders.settle_open(limit=10) == 0
-
-
-async def test_a_release_that_fails_is_tried_again(orders: Orders, provider: Provider, clock: ManualClock) -> None:
-    """A cancelled customer's money is not forgotten because the provider was down."""
-    order = await place(orders)
-    await orders.cancel("acme", order.id)
-    provider.decision = None
-    await orders.settle_open(limit=10)
-    provider.decision = Decision.AUTHORISED
-
-    clock.advance(11)
-    await orders.settle_open(limit=10)
-
-    assert provider.released == [order.id]
 
 
 async def test_an_open_order_cannot_be_cancelled(orders: Orders, provider: Provider) -> None:
@@ -315,11 +177,3 @@ async def test_the_pause_between_transactions_holds_no_connection(engine: AsyncE
     await Orders(engine, Watching(), clock, OrderSettings()).place("acme", currency="EUR", items=ITEMS)
 
     assert "Current Checked out connections: 0" in checked_out[0]
-
-
-def test_settling_waits_for_the_requests_own_try() -> None:
-    """By default the worker takes over well after the provider's time-out has ended the request's try."""
-    from app.orders.payments import PaymentSettings  # noqa: PLC0415 - only here
-
-    timeout = timedelta(seconds=PaymentSettings(url="http://payments").timeout_seconds)
-    assert timedelta(seconds=OrderSettings().settle_after_seconds) > timeout

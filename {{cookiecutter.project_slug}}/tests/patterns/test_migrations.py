@@ -39,7 +39,7 @@ async def empty(postgres: PostgreSQL) -> AsyncIterator[AsyncEngine]:
 
 async def test_an_empty_database_is_brought_to_the_newest_revision(empty: AsyncEngine) -> None:
     """The first run does everything, the second finds nothing to do."""
-    newest = migrations.head(SETTINGS)
+    newest, *_ = migrations.revisions(SETTINGS)
 
     first = await migrations.upgrade(empty, SETTINGS)
     second = await migrations.upgrade(empty, SETTINGS)
@@ -52,8 +52,8 @@ async def test_runners_that_start_together_do_it_once(empty: AsyncEngine) -> Non
     """The others wait for the first one and then find nothing left."""
     versions = await asyncio.gather(*(migrations.upgrade(empty, SETTINGS) for _ in range(4)))
 
-    assert {version.head for version in versions} == {migrations.head(SETTINGS)}
-    await migrations.require_up_to_date(empty, migrations.head(SETTINGS))
+    assert {version.head for version in versions} == {migrations.revisions(SETTINGS)[0]}
+    await migrations.require_up_to_date(empty, migrations.revisions(SETTINGS))
 
 
 async def test_at_the_newest_revision_nothing_is_locked(engine: AsyncEngine) -> None:
@@ -79,7 +79,7 @@ async def test_a_busy_table_is_waited_for_briefly_and_tried_again(empty: AsyncEn
             await eventually(lambda: [line for line in logs if line["event"] == "migrations.table_busy"])
         await upgrading
 
-    await migrations.require_up_to_date(empty, "0002")
+    await migrations.require_up_to_date(empty, ("0002", "0001"))
 
 
 async def test_a_wrong_migration_is_rolled_back_and_those_before_it_stay(empty: AsyncEngine, tmp_path: Path) -> None:
@@ -93,19 +93,31 @@ async def test_a_wrong_migration_is_rolled_back_and_those_before_it_stay(empty: 
         await migrations.upgrade(empty, settings)
 
     assert await _tables(empty) == {"alembic_version", "good"}
-    assert (await migrations.schema_version(empty, "0002")).current == "0001"
+    assert (await migrations.schema_version(empty, ("0002", "0001"))).current == "0001"
 
 
 async def test_a_database_behind_the_code_is_named(empty: AsyncEngine) -> None:
     """Readiness says what to do about it."""
     with pytest.raises(SchemaOutOfDate, match="run `app migrate`"):
-        await migrations.require_up_to_date(empty, migrations.head(SETTINGS))
+        await migrations.require_up_to_date(empty, migrations.revisions(SETTINGS))
+
+
+async def test_a_database_ahead_of_the_code_is_fine(empty: AsyncEngine) -> None:
+    """While a new release rolls out, processes of the old one stay ready, and its `migrate` does nothing."""
+    await migrations.upgrade(empty, SETTINGS)
+    async with empty.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999_of_a_later_release'"))
+
+    version = await migrations.upgrade(empty, SETTINGS)
+    await migrations.require_up_to_date(empty, migrations.revisions(SETTINGS))
+
+    assert (version.current, version.up_to_date) == ("9999_of_a_later_release", True)
 
 
 def test_a_folder_without_migrations_is_an_error(tmp_path: Path) -> None:
     """A wrong path must not look like an up-to-date schema."""
     with pytest.raises(FileNotFoundError, match="no migrations in"):
-        migrations.head(MigrationSettings(folder=tmp_path))
+        migrations.revisions(MigrationSettings(folder=tmp_path))
 
 
 async def test_the_tables_are_those_of_the_models(engine: AsyncEngine) -> None:

@@ -60,12 +60,13 @@ class ProblemDocument(BaseModel):
     errors: list[dict[str, str]] = []
 
 
-_DESCRIBED = {
-    "description": "A problem document (RFC 9457)",
-    "content": {MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}},
-}
-RESPONSES: dict[int | str, dict[str, Any]] = {"default": _DESCRIBED, 422: _DESCRIBED}
-"""For routers: replaces FastAPI's own description of errors, which is not what `install` answers."""
+def described(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """Return the part of a route's description that names its refusals, each answered with a problem document.
+
+    It replaces FastAPI's own description of errors, which is not what `install` answers.
+    """
+    content = {MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}}
+    return {int(status): {"description": status.phrase, "content": content} for status in statuses}
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,10 +32,23 @@ def _orders(request: Request) -> Orders:
 _Orders = Annotated[Orders, Depends(_orders)]
 _Tenant = Annotated[str, Depends(require_tenant)]
 
-router = APIRouter(prefix="/orders", tags=["orders"], responses=problems.RESPONSES)
+# What any route may answer; what single ones add stands with them.
+_REFUSALS = problems.described(
+    HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE
+)
+
+router = APIRouter(prefix="/orders", tags=["orders"], responses=_REFUSALS)
 
 
-@router.post("", status_code=HTTPStatus.CREATED, dependencies=[Depends(requires("orders:write"))])
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    responses={
+        HTTPStatus.ACCEPTED: {"model": OrderView, "description": "The payment provider has not answered yet"},
+        **problems.described(HTTPStatus.BAD_REQUEST, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    },
+    dependencies=[Depends(requires("orders:write"))],
+)
 async def place(order: PlaceOrder, response: Response, orders: _Orders, tenant: _Tenant) -> OrderView:
     """Place an order and pay it. 202 if the payment provider has not answered yet: the order is settled later."""
     items = [item.model_dump() for item in order.items]
@@ -65,14 +78,20 @@ async def list_page(
     return OrderPage(orders=[OrderView.of(order) for order in shown], next_cursor=next_cursor)
 
 
-@router.get("/{order_id}", dependencies=[Depends(requires("orders:read"))])
+@router.get(
+    "/{order_id}", responses=problems.described(HTTPStatus.NOT_FOUND), dependencies=[Depends(requires("orders:read"))]
+)
 async def get(order_id: UUID, orders: _Orders, tenant: _Tenant) -> OrderDetail:
     """Return one order and its history."""
     order, entries = await orders.get(tenant, order_id)
     return OrderDetail.with_history(order, entries)
 
 
-@router.post("/{order_id}/cancel", dependencies=[Depends(requires("orders:write"))])
+@router.post(
+    "/{order_id}/cancel",
+    responses=problems.described(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+    dependencies=[Depends(requires("orders:write"))],
+)
 async def cancel(order_id: UUID, orders: _Orders, tenant: _Tenant) -> OrderView:
     """Cancel a placed order and release its payment. Cancelling it again changes nothing."""
     return OrderView.of(await orders.cancel(tenant, order_id))

@@ -53,49 +53,58 @@ class SchemaOutOfDate(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class SchemaVersion:
-    """Where the database stands, and where the code wants it."""
+    """Where the database stands, and which revisions the code knows, the newest first."""
 
     current: str | None
-    head: str
+    known: tuple[str, ...]
+
+    @property
+    def head(self) -> str:
+        """Return where the code wants the database."""
+        return self.known[0]
 
     @property
     def up_to_date(self) -> bool:
-        """Tell whether nothing is left to do."""
-        return self.current == self.head
+        """Tell whether nothing is left to do.
+
+        A revision that the code does not know is a later one: a newer release has migrated already, and the processes
+        of this one must go on working until they are replaced. Migrations that only expand make that safe.
+        """
+        return self.current is not None and (self.current == self.head or self.current not in self.known)
 
 
-async def schema_version(engine: AsyncEngine, newest: str) -> SchemaVersion:
-    """Compare the database with `newest`, the code's own revision, without any lock."""
+async def schema_version(engine: AsyncEngine, known: tuple[str, ...]) -> SchemaVersion:
+    """Compare the database with the `revisions` of the code, without any lock."""
     async with engine.connect() as connection:
         exists = await connection.scalar(text("SELECT to_regclass('alembic_version') IS NOT NULL"))
         current = await connection.scalar(text("SELECT version_num FROM alembic_version")) if exists else None
-    return SchemaVersion(current, newest)
+    return SchemaVersion(current, known)
 
 
-def head(settings: MigrationSettings) -> str:
-    """Return the newest revision in the folder.
+def revisions(settings: MigrationSettings) -> tuple[str, ...]:
+    """Return the revisions in the folder, the newest first.
 
     Raises:
         FileNotFoundError: there is no such folder, or nothing in it.
     """
     if not (settings.folder / "env.py").is_file():
         raise FileNotFoundError(f"no migrations in {settings.folder.absolute()}")
-    newest = ScriptDirectory(str(settings.folder)).get_current_head()
-    if newest is None:
+    known = tuple(script.revision for script in ScriptDirectory(str(settings.folder)).walk_revisions())
+    if not known:
         raise FileNotFoundError(f"no migrations in {settings.folder.absolute()}")
-    return newest
+    return known
 
 
-async def require_up_to_date(engine: AsyncEngine, newest: str) -> None:
-    """Return if the database is at `newest`; for readiness.
+async def require_up_to_date(engine: AsyncEngine, known: tuple[str, ...]) -> None:
+    """Return if the database is at the newest of the `revisions`, or beyond; for readiness.
 
     Raises:
         SchemaOutOfDate: it is not.
     """
-    version = await schema_version(engine, newest)
+    version = await schema_version(engine, known)
     if not version.up_to_date:
         stands = version.current or "empty"
-        raise SchemaOutOfDate(f"The schema is at {stands}, the code needs {newest}: run `app migrate`.")
+        raise SchemaOutOfDate(f"The schema is at {stands}, the code needs {version.head}: run `app migrate`.")
 
 
 async def upgrade(engine: AsyncEngine, settings: MigrationSettings) -> SchemaVersion:
@@ -106,7 +115,7 @@ async def upgrade(engine: AsyncEngine, settings: MigrationSettings) -> SchemaVer
     Raises:
         DBAPIError: a migration failed, or did not get its locks in `attempts` tries. Those before it are kept.
     """
-    before = await schema_version(engine, head(settings))
+    before = await schema_version(engine, revisions(settings))
     if before.up_to_date:
         return before
     async with engine.connect() as connection:

@@ -29,6 +29,7 @@ Handler = Callable[[AsyncSession, ReceivedEvent], Awaitable[None]]
 """Called inside the transaction that also remembers the event; it does not commit and calls no network."""
 
 _FETCH_SECONDS = 1.0  # how late a stop is noticed by an idle consumer
+_CONNECT_SECONDS = 2
 _RECONNECT_SECONDS = 1.0
 _PING_SECONDS = 2  # three times this long until a dead line is noticed
 _log = structlog.get_logger(__name__)
@@ -82,15 +83,16 @@ class Consumer:
                 await wait_or_stop(stop, _RECONNECT_SECONDS)
 
     async def _consume(self, stop: asyncio.Event) -> None:
-        client = await nats.connect(
-            self._settings.url.get_secret_value(),
-            allow_reconnect=False,
-            connect_timeout=2,
-            error_cb=_log_error,
-            # A consumer only waits, so a line that dies without a word would look like an empty stream for minutes.
-            ping_interval=_PING_SECONDS,
-            max_outstanding_pings=2,
-        )
+        async with asyncio.timeout(_CONNECT_SECONDS):  # the client itself would try for two minutes, deaf to a stop
+            client = await nats.connect(
+                self._settings.url.get_secret_value(),
+                allow_reconnect=False,
+                connect_timeout=_CONNECT_SECONDS,
+                error_cb=_log_error,
+                # A consumer only waits, so a line that dies without a word would look like an empty stream for minutes.
+                ping_interval=_PING_SECONDS,
+                max_outstanding_pings=2,
+            )
         try:
             messages = await self._subscribe(client.jetstream())
             while not stop.is_set():
@@ -158,7 +160,11 @@ class Consumer:
         telemetry.MESSAGES_HANDLED.labels(self._name, outcome).inc()
         delay = max(0.0, (datetime.now(UTC) - event.time).total_seconds())
         telemetry.DELIVERY_SECONDS.labels(self._name).observe(delay)
-        _log.info("inbox.message_" + outcome, consumer=self._name, event_type=event.type, event_id=str(event.id))
+        about = {"consumer": self._name, "event_type": event.type, "event_id": str(event.id)}
+        if fresh:
+            _log.info("inbox.message_handled", **about)
+        else:
+            _log.info("inbox.message_duplicate", **about)
 
     async def _apply(self, event: ReceivedEvent) -> bool:
         """Handle `event` unless it has been: return whether it was new."""

@@ -5,6 +5,7 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import structlog
@@ -141,7 +142,7 @@ class Relay:
     async def oldest_age_seconds(self) -> float:
         """Return the age of the oldest unpublished event and set its gauge."""
         async with self._engine.connect() as connection:
-            age = (await connection.execute(_OLDEST_AGE, {"floors": self.floors()})).scalar_one()
+            age: Decimal = (await connection.execute(_OLDEST_AGE, {"floors": self.floors()})).scalar_one()
         telemetry.OLDEST_AGE_SECONDS.set(float(age))
         return float(age)
 
@@ -154,7 +155,7 @@ class Relay:
             "lane_count": LANES,
             "lanes": self._settings.lanes_per_pass,
         }
-        lanes = list((await connection.execute(_CLAIM_LANES, claim)).scalars())
+        lanes: list[int] = list((await connection.execute(_CLAIM_LANES, claim)).scalars())
         if not lanes:
             return _Batch([], [], [])
         read = {
