@@ -21,7 +21,7 @@ help: ## this list
 setup: .venv/.synced ## install everything, and no more
 	@:
 
-demo: .venv/.synced ## make a service from the default answers, start it, and follow one order through it
+demo: .venv/.synced ## make a service, start it, follow five requests through it; WALK=--exit stops after them
 	@echo "Making a service in .bake/demo ..."
 	@rm -rf .bake/demo && $(BAKE) .bake/demo >/dev/null
 	@$(MAKE) --no-print-directory -C .bake/demo/order-service TOOLS=../../../$(TOOLS) demo

@@ -7,7 +7,9 @@ from urllib.parse import unquote
 import pytest
 from baking import ROOT, TEMPLATE
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), TEMPLATE / "README.md"])
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), TEMPLATE / "README.md", TEMPLATE / "docs" / "tour.md"]
+)
 _TARGET = re.compile(r"^([a-z-]+):", re.MULTILINE)
 
 

@@ -1,9 +1,12 @@
-"""How the development servers listen: uvicorn on the loopback address, one process, quiet."""
+"""How the development servers listen: uvicorn on the loopback address, quiet, as a process or as a thread."""
 
 import argparse
 import socket
 import struct
+import threading
 from asyncio import Protocol, Transport
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar, cast
 
 import uvicorn
@@ -48,6 +51,21 @@ def serve(app: ASGIApp, *, port: int, http: type[Protocol] | None = None) -> Non
         access_log=False,
         timeout_graceful_shutdown=1,
     )
+
+
+@contextmanager
+def serving(app: ASGIApp, *, port: int = 0, http: type[Protocol] | None = None) -> Iterator[str]:
+    """Serve `app` on 127.0.0.1 until the block ends; yields the base URL. The socket listens from the start."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        config = uvicorn.Config(app, log_config=None, http=http or "auto", timeout_graceful_shutdown=1)
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="serving")
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def parser(description: str, *, port: int) -> argparse.ArgumentParser:

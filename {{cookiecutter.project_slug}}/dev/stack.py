@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from watchfiles import PythonFilter, watch
@@ -39,7 +40,10 @@ Place an order:
 class Stack:
     """One run of the whole system: servers, helpers, and the service itself."""
 
-    def __init__(self, data: Path, ports: dict[str, int], console: Console) -> None:
+    def __init__(
+        self, data: Path, ports: dict[str, int], console: Console, *, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """Nothing starts here. `settings` are variables of the service that win over the environment's."""
         self._data = data
         self._ports = ports
         self._console = console
@@ -47,7 +51,7 @@ class Stack:
         self._postgres = PostgreSQL(data / "postgres", on_line=console.listener("postgres", hide=(" LOG: ",)))
         self._nats = Nats(data / "nats", port=ports["nats"], on_line=console.listener("nats", hide=("[INF]",)))
         self._database = service_name().replace("-", "_")
-        self._env = self._variables()
+        self._env = {**self._variables(), **(settings or {})}
         self._service = [self._app("serve"), self._app("worker")]
 
     def start(self) -> None:
@@ -64,9 +68,10 @@ class Stack:
         key = ("--key", str(self._data / "token_issuer.pem"), "--audience", service_name())
         self._start_helper("issuer", "dev.token_issuer", *key)
         self._start_helper("payments", "dev.payment_simulator")
+        self._say("migrating the database")
         self._migrate()
+        self._say("starting the service")
         self._start_service()
-        self._console.show(self._banner())
 
     def watch(self) -> None:
         """Restart the service when its source changes, until interrupted.
@@ -97,6 +102,26 @@ class Stack:
         self._say("stopping")
         self._supervisor.stop_all()
 
+    @property
+    def broker_url(self) -> str:
+        """Where NATS listens."""
+        return self._nats.url()
+
+    def token(self) -> str:
+        """Return a token that may do everything a customer does."""
+        key = SigningKey.load_or_create(self._data / "token_issuer.pem")
+        return TokenIssuer(key, audience=service_name()).mint(scope=" ".join(_SCOPES))
+
+    def banner(self) -> str:
+        """Return where everything is, with commands to copy."""
+        psql = self._postgres.url(self._database).replace("+asyncpg", "")
+        urls = {name: self.url(name) for name in ("http", "worker", "payments", "issuer")}
+        return _BANNER.format(service=service_name(), psql=psql, nats=self._nats.url(), token=self.token(), **urls)
+
+    def url(self, name: str) -> str:
+        """Return where one part listens: `http`, `worker`, `payments`, `issuer`."""
+        return f"http://127.0.0.1:{self._ports[name]}"
+
     def _start_helper(self, name: str, module: str, *options: str) -> None:
         argv = [sys.executable, "-m", module, "--port", str(self._ports[name]), *options]
         process = Process(name, argv, cwd=ROOT, on_line=self._console.listener(name, hide=("INFO: ",)))
@@ -112,7 +137,7 @@ class Stack:
 
     def _start_service(self, *, wait: bool = True) -> None:
         for process, port in zip(self._service, ("http", "worker"), strict=True):
-            self._supervisor.start(process, ready_url=f"{self._url(port)}/livez" if wait else None)
+            self._supervisor.start(process, ready_url=f"{self.url(port)}/livez" if wait else None)
 
     def _stop_service(self) -> None:
         for process in reversed(self._service):
@@ -125,23 +150,13 @@ class Stack:
         addresses = Addresses(
             database_url=self._postgres.url(self._database),
             broker_url=self._nats.url(),
-            payments_url=self._url("payments"),
-            jwks_url=f"{self._url('issuer')}/.well-known/jwks.json",
+            payments_url=self.url("payments"),
+            jwks_url=f"{self.url('issuer')}/.well-known/jwks.json",
             http_port=self._ports["http"],
             worker_port=self._ports["worker"],
         )
         readable = {"APP_LOGGING__FORMAT": "console"} if self._console.coloured else {}
         return {**readable, **os.environ, **variables(addresses), "PYTHONUNBUFFERED": "1"}
-
-    def _banner(self) -> str:
-        key = SigningKey.load_or_create(self._data / "token_issuer.pem")
-        token = TokenIssuer(key, audience=service_name()).mint(scope=" ".join(_SCOPES))
-        psql = self._postgres.url(self._database).replace("+asyncpg", "")
-        urls = {name: self._url(name) for name in ("http", "worker", "payments", "issuer")}
-        return _BANNER.format(service=service_name(), psql=psql, nats=self._nats.url(), token=token, **urls)
-
-    def _url(self, name: str) -> str:
-        return f"http://127.0.0.1:{self._ports[name]}"
 
     def _say(self, text: str) -> None:
         self._console.say(text)

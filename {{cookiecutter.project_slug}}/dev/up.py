@@ -37,9 +37,11 @@ def main() -> None:
     try:
         with _alone(arguments.data):
             _require_free(ports)
-            stack = Stack(arguments.data, ports, Console())
+            console = Console()
+            stack = Stack(arguments.data, ports, console)
             try:
                 stack.start()
+                console.show(stack.banner())
                 stack.watch()
             finally:
                 stack.stop()

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from dev.http_server import ResettableProtocol
+from dev.http_server import ResettableProtocol, serving
 from dev.payment_simulator import PaymentSimulator
-from tests.support.http_server import serving
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import httpx
 import jwt
 import pytest
 
+from dev.http_server import serving
 from dev.token_issuer import ISSUER, SigningKey, TokenIssuer
-from tests.support.http_server import serving
 
 
 @pytest.fixture

@@ -62,6 +62,24 @@ async def test_order_waits_for_a_provider_that_is_down(service: RunningService, 
     assert (postponed[0]["level"], postponed[0]["tenant"]) == ("warning", tenant)
 
 
+async def test_settlement_is_one_trace(service: RunningService, tenant: str) -> None:
+    """The worker's call to the provider, and the event that follows from it, belong to one trace."""
+    await service.set_faults(down=True)
+    async with service.client(tenant=tenant) as client:
+        order_id = (await client.post("/v1/orders", json=ORDER)).json()["id"]
+        await service.set_faults()
+        await service.in_state(client, order_id, "placed", "order.placed")
+    (handled,) = await eventually(
+        lambda: [line for line in service.worker.logged("inbox.message_handled") if line["tenant"] == tenant]
+    )
+
+    settlement = await service.spans.span("settle order", trace_id=handled["trace_id"])
+    call = await service.spans.span("POST", trace_id=handled["trace_id"])
+    consumer = await service.spans.span("process order.placed", trace_id=handled["trace_id"])
+
+    assert (call.kind, call.parent_id, consumer.parent_id) == ("CLIENT", settlement.span_id, settlement.span_id)
+
+
 @pytest.mark.parametrize(
     "fault", [{"reset_every": 1}, {"garbage_every": 1}, {"error_every": 1}], ids=["reset", "garbage", "error"]
 )

@@ -17,7 +17,7 @@ from app.kit.asgi import RouteTemplates
 from app.kit.errors import Conflict, Unavailable
 from app.patterns.structured_logging import AccessLog
 from app.patterns.structured_logging.lines import Lines, install, renderer
-from tests.support.http_server import serving
+from dev.http_server import serving
 
 Read = Callable[[], list[dict[str, Any]]]
 

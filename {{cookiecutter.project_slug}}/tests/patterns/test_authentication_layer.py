@@ -22,8 +22,8 @@ from app.patterns.authentication import (
     Unauthenticated,
     requires,
 )
+from dev.http_server import serving
 from dev.token_issuer import SigningKey, TokenIssuer
-from tests.support.http_server import serving
 
 STATUSES: dict[type[AppError], HTTPStatus] = {Unauthenticated: HTTPStatus.UNAUTHORIZED}
 ISSUER = TokenIssuer(SigningKey.generate(), audience="orders-test")

@@ -13,7 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 from app.kit import problems
 from app.kit.errors import AppError
 from app.patterns.body_limit import BodyLimit, BodyTooLarge
-from tests.support.http_server import serving
+from dev.http_server import serving
 
 LIMIT = 100
 STATUSES: dict[type[AppError], HTTPStatus] = {BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE}

@@ -9,7 +9,7 @@ from starlette.middleware import Middleware
 
 from app.kit import context
 from app.patterns.request_id import RequestId, add_request_id
-from tests.support.http_server import serving
+from dev.http_server import serving
 
 
 def service() -> FastAPI:

@@ -26,7 +26,7 @@ from app.patterns.request_id import RequestId
 from app.patterns.structured_logging import AccessLog
 from app.patterns.structured_logging.lines import Lines, install, renderer
 from app.patterns.tracing import TracingSettings
-from tests.support.http_server import serving
+from dev.http_server import serving
 
 OPENMETRICS = {"accept": "application/openmetrics-text; version=1.0.0"}
 

@@ -18,7 +18,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 from app.kit import problems
 from app.patterns import tracing
 from app.patterns.tracing import TracingSettings
-from tests.support.http_server import serving
+from dev.http_server import serving
 
 IDENTITY = {"service": "orders", "env": "test", "version": "1.2.3"}
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

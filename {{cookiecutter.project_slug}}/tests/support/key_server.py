@@ -13,8 +13,8 @@ from starlette.types import Receive, Scope, Send
 
 from app.kit.clock import ManualClock
 from app.patterns.authentication import AuthenticationSettings
+from dev.http_server import serving
 from dev.token_issuer import SigningKey, TokenIssuer
-from tests.support.http_server import serving
 
 AUDIENCE = "orders-test"
 CLOCK_START = ManualClock().now()

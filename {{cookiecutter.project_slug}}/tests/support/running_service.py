@@ -14,14 +14,14 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from dev.environment import Addresses, machine_variables, variables
-from dev.http_server import ResettableProtocol
+from dev.http_server import ResettableProtocol, serving
 from dev.nats import Nats, free_port
+from dev.otlp_receiver import receiving
 from dev.payment_simulator import PaymentSimulator
 from dev.postgres import PostgreSQL
 from dev.token_issuer import TokenIssuer
 from tests.support.eventually import eventually
-from tests.support.http_server import serving
-from tests.support.otlp_receiver import OtlpReceiver, receiving
+from tests.support.otlp_receiver import OtlpReceiver
 from tests.support.service_process import ServiceProcess
 
 READ_AND_WRITE = "orders:read orders:write"
@@ -140,7 +140,7 @@ def running_service(
         stack.callback(postgres.drop_database, name)
         stack.callback(nats.stop)
         payments_url = stack.enter_context(serving(PaymentSimulator().app(), http=ResettableProtocol))
-        spans = stack.enter_context(receiving())
+        spans = stack.enter_context(receiving(OtlpReceiver()))
         addresses = Addresses(
             database_url=postgres.url(name),
             broker_url=nats.url(),

@@ -1,0 +1,62 @@
+""".env.example is complete, and true."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from pydantic import BaseModel
+
+from app.settings import Settings, load
+from dev.environment import ROOT
+
+LINES = (ROOT / ".env.example").read_text().splitlines()
+VARIABLE = re.compile(r"(?:# )?([A-Z][A-Z0-9_]*)=(.*)")
+COMPOSE = (ROOT / "compose.yaml").read_text()
+VALUES = {found[1]: found[2] for line in LINES if (found := VARIABLE.fullmatch(line))}
+FOR_COMPOSE = {name for name in VALUES if f"${{{name}:" in COMPOSE}
+
+
+def variables(model: type[BaseModel], prefix: str = "APP_", *, needed: bool = True) -> Iterator[tuple[str, bool]]:
+    """Yield every variable that a settings model reads, and whether a start needs it."""
+    for name, field in model.model_fields.items():
+        variable = str(field.validation_alias or f"{prefix}{name.upper()}")
+        required = needed and field.is_required()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from variables(field.annotation, f"{variable}__", needed=required)
+        else:
+            yield variable, required
+
+
+def test_every_required_setting_is_there() -> None:
+    """Whoever copies the file has set all that a start needs."""
+    required = {name for name, needed in variables(Settings) if needed}
+
+    assert len(required) >= 7
+    assert required - VALUES.keys() == set()
+
+
+def test_every_variable_is_read_by_somebody() -> None:
+    """Each one is a setting of the service, or used in compose.yaml."""
+    known = {name for name, _ in variables(Settings)}
+
+    assert VALUES.keys() - known - FOR_COMPOSE == set()
+    assert {"POSTGRES_PASSWORD", "POSTGRES_PORT", "NATS_PORT"} == FOR_COMPOSE
+
+
+def test_every_variable_has_a_sentence() -> None:
+    """The line above each variable says what it is."""
+    above = {found[1]: LINES[at - 1] for at, line in enumerate(LINES) if (found := VARIABLE.fullmatch(line))}
+
+    assert [name for name, line in above.items() if not re.match(r"# \w.+", line) or VARIABLE.fullmatch(line)] == []
+
+
+def test_the_values_are_good_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process starts with the file as it is."""
+    for name, value in VALUES.items():
+        # Inside the template the name is an unanswered question.
+        monkeypatch.setenv(name, value if "{" not in value else "service")
+
+    settings = load()
+
+    assert settings.http.port == int(VALUES["APP_HTTP__PORT"])
+    assert settings.payments.url == VALUES["APP_PAYMENTS__URL"]
