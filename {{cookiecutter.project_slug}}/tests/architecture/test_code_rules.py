@@ -51,24 +51,13 @@ def test_only_settings_read_the_environment(path: Path) -> None:
 
 @SOURCE
 def test_statuses_are_the_business_of_few(path: Path) -> None:
-    """An HTTP status is a number or a name of HTTPStatus: routes declare their success, `problems.py` does the rest."""
-    named = {
-        HTTPStatus[node.attr]
-        for node in ast.walk(parsed(path))
-        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in {"HTTPStatus", "httpx.codes"}
-    }
-    failures = {status for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST}
-    numbered = {
-        HTTPStatus(node.value)
-        for node in ast.walk(parsed(path))
-        if isinstance(node, ast.Constant) and type(node.value) is int and node.value in failures
-    }
+    """Routes declare their success, and describe their refusals for the API's document; `problems.py` does the rest."""
+    described = {node for call in calls(path) if called_name(call) == "described" for node in ast.walk(call)}
+    used = {status for node in ast.walk(parsed(path)) if node not in described for status in _statuses_in(node)}
 
     if name_of(path) not in KNOWS_STATUSES:
-        allowed = (
-            {status for status in named if status < HTTPStatus.MULTIPLE_CHOICES} if path.name == "routes.py" else set()
-        )
-        assert named | numbered == allowed
+        allowed = {status for status in used if status < HTTPStatus.MULTIPLE_CHOICES}
+        assert used == (allowed if path.name == "routes.py" else set())
 
 
 @pytest.mark.parametrize("name", KNOWS_STATUSES)
@@ -138,6 +127,15 @@ def test_a_domain_has_tests_and_contracts(domain: str) -> None:
 
     assert list((project / "tests" / domain).glob("test_*.py")) != []
     assert contracts.count(f'    "app.{domain}",  # domain: {domain}\n') == 3
+
+
+def _statuses_in(node: ast.AST) -> set[HTTPStatus]:
+    """Return the status that a node stands for: one by name, or a number that looks like a failure."""
+    if isinstance(node, ast.Attribute) and ast.unparse(node.value) in {"HTTPStatus", "httpx.codes"}:
+        return {HTTPStatus[node.attr]}
+    if isinstance(node, ast.Constant) and type(node.value) is int:
+        return {status for status in HTTPStatus if status == node.value >= HTTPStatus.BAD_REQUEST}
+    return set()
 
 
 def _keys_of_environ(node: ast.AST) -> list[ast.expr]:

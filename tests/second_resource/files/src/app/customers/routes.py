@@ -22,10 +22,19 @@ def _customers(request: Request) -> Customers:
 _Customers = Annotated[Customers, Depends(_customers)]
 _Tenant = Annotated[str, Depends(require_tenant)]
 
-router = APIRouter(prefix="/customers", tags=["customers"], responses=problems.RESPONSES)
+_REFUSALS = problems.described(
+    HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE
+)
+
+router = APIRouter(prefix="/customers", tags=["customers"], responses=_REFUSALS)
 
 
-@router.post("", status_code=HTTPStatus.CREATED, dependencies=[Depends(requires("customers:write"))])
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    responses=problems.described(HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    dependencies=[Depends(requires("customers:write"))],
+)
 async def register(
     customer: RegisterCustomer, response: Response, customers: _Customers, tenant: _Tenant
 ) -> CustomerView:
@@ -35,7 +44,11 @@ async def register(
     return CustomerView.of(registered)
 
 
-@router.get("/{customer_id}", dependencies=[Depends(requires("customers:read"))])
+@router.get(
+    "/{customer_id}",
+    responses=problems.described(HTTPStatus.NOT_FOUND),
+    dependencies=[Depends(requires("customers:read"))],
+)
 async def get(customer_id: UUID, customers: _Customers, tenant: _Tenant) -> CustomerView:
     """Return one customer."""
     return CustomerView.of(await customers.get(tenant, customer_id))
