@@ -13,6 +13,8 @@ JOBS := auto
 PYTEST := $(RUN)/pytest -n $(JOBS) --dist loadgroup
 # The interpreter that .tools was made with; nothing is downloaded to replace it.
 export UV_PYTHON_DOWNLOADS := never
+# The machine's certificates: behind a company's proxy there are no others.
+export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV
 
 help: ## this list
