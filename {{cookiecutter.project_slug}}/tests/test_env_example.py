@@ -13,7 +13,7 @@ LINES = (ROOT / ".env.example").read_text().splitlines()
 VARIABLE = re.compile(r"(?:# )?([A-Z][A-Z0-9_]*)=(.*)")
 COMPOSE = (ROOT / "compose.yaml").read_text()
 VALUES = {found[1]: found[2] for line in LINES if (found := VARIABLE.fullmatch(line))}
-FOR_COMPOSE = {name for name in VALUES if f"${{{name}:" in COMPOSE}
+FOR_COMPOSE = set(re.findall(r"\$\{(\w+):", COMPOSE))
 
 
 def variables(model: type[BaseModel], prefix: str = "APP_", *, needed: bool = True) -> Iterator[tuple[str, bool]]:
