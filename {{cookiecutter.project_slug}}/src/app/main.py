@@ -21,7 +21,6 @@ from app.patterns.authentication import Authentication, TokenVerifier, Unauthent
 from app.patterns.body_limit import BodyLimit, BodyTooLarge
 from app.patterns.health import Health, HealthProbes
 from app.patterns.metrics import MetricsEndpoint, RedMetrics
-from app.patterns.outbox import Notifier
 from app.patterns.request_id import RequestId
 from app.patterns.structured_logging import AccessLog
 from app.patterns.tracing import HeadSampling
@@ -44,11 +43,7 @@ def create_app(settings: Settings, health: Health) -> HeadSampling:
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with (
-            keys_client,
-            open_resources(settings, provider, role="http") as resources,
-            Notifier(resources.engine),
-        ):
+        async with keys_client, open_resources(settings, provider, role="http") as resources:
             app.state.orders = resources.orders  # domain: orders
             await start_health(health, settings, resources.engine)
             yield

@@ -14,6 +14,7 @@ from app.orders.payments import HttpPaymentProvider  # domain: orders
 from app.orders.service import Orders  # domain: orders
 from app.patterns import metrics, migrations, structured_logging, tracing
 from app.patterns.health import Health
+from app.patterns.outbox import Notifier
 from app.patterns.request_id import add_request_id
 from app.settings import Settings
 
@@ -44,11 +45,12 @@ async def open_resources(settings: Settings, provider: TracerProvider, *, role: 
     tracing.instrument_client(http_client, provider)
     payments = HttpPaymentProvider(http_client, settings.payments)  # domain: orders
     try:
-        yield Resources(
-            engine=engine,
-            http_client=http_client,
-            orders=Orders(engine, payments, clock, settings.orders),  # domain: orders
-        )
+        async with Notifier(engine):  # whoever commits events wakes the relays, a settlement in the worker too
+            yield Resources(
+                engine=engine,
+                http_client=http_client,
+                orders=Orders(engine, payments, clock, settings.orders),  # domain: orders
+            )
     finally:
         await http_client.aclose()
         await engine.dispose()
