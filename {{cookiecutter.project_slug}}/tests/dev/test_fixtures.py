@@ -14,6 +14,13 @@ import pytest
 from dev.environment import ROOT
 from tests.support.eventually import eventually
 
+# What a shell starts in the background ignores SIGINT, and so does everything below it: CI is often started that way.
+RUN_PYTEST = """
+import signal, sys
+import pytest
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(pytest.main())
+"""
 INNER = """
 import pytest
 from pathlib import Path
@@ -64,12 +71,15 @@ async def test_nothing_is_left_after_an_interrupted_run(tmp_path: Path, number: 
     """However pytest ends in the middle of a test, its servers end with it."""
     hang = "import asyncio; await asyncio.sleep(60)"
     running = inner_run(tmp_path, hang)
-    await eventually(lambda: any(tmp_path.glob("*.json")), within_seconds=30)
-    run, pids = the_run_folder(tmp_path), server_pids(tmp_path)
-    assert all(map(alive, pids))
+    try:
+        await eventually(lambda: any(tmp_path.glob("*.json")), within_seconds=30)
+        run, pids = the_run_folder(tmp_path), server_pids(tmp_path)
+        assert all(map(alive, pids))
 
-    os.kill(running.pid, number)
-    running.communicate(timeout=30)
+        os.kill(running.pid, number)
+        running.communicate(timeout=30)
+    finally:
+        running.kill()
 
     await eventually(lambda: not run.exists() and not any(map(alive, pids)))
 
@@ -81,8 +91,8 @@ def inner_run(tmp_path: Path, body: str, *options: str) -> "subprocess.Popen[str
     (folder / "test_inner.py").write_text(INNER.format(seen=str(tmp_path), body=body))
     argv = [
         sys.executable,
-        "-m",
-        "pytest",
+        "-c",
+        RUN_PYTEST,
         "-q",
         "-p",
         "no:cacheprovider",

@@ -140,21 +140,22 @@ async def shop(
 
 
 @pytest.mark.parametrize(
-    ("point", "left"),
+    ("point", "waiting", "stored"),
     [
-        (CrashPoint.RELAY_BEFORE_CLAIM, Left(waiting=EVENTS, stored=0, in_effect=0)),
-        (CrashPoint.RELAY_AFTER_PUBLISH, Left(waiting=EVENTS, stored=EVENTS, in_effect=0)),
-        (CrashPoint.RELAY_AFTER_MARK, Left(waiting=EVENTS, stored=EVENTS, in_effect=0)),
-        (CrashPoint.RELAY_AFTER_COMMIT, Left(waiting=0, stored=EVENTS, in_effect=0)),
+        (CrashPoint.RELAY_BEFORE_CLAIM, EVENTS, 0),
+        (CrashPoint.RELAY_AFTER_PUBLISH, EVENTS, EVENTS),
+        (CrashPoint.RELAY_AFTER_MARK, EVENTS, EVENTS),
+        (CrashPoint.RELAY_AFTER_COMMIT, 0, EVENTS),
     ],
 )
 async def test_a_relay_killed_in_its_first_pass_neither_loses_nor_repeats_an_event(
-    shop: Shop, point: CrashPoint, left: Left
+    shop: Shop, point: CrashPoint, waiting: int, stored: int
 ) -> None:
     """Whether the table or the broker was ahead when the relay died: each event takes effect once, in order."""
     await shop.take_orders()
     assert await shop.run_worker_until_killed(point, nth=1) == (-9, last_words(point))
-    assert await shop.left() == left
+    left = await shop.left()  # the consumer in the same process may have begun with what was stored
+    assert (left.waiting, left.stored) == (waiting, stored)
 
     await shop.run_worker_until_done()
 
