@@ -10,6 +10,12 @@ from tests.support.source import called_name, cases_in, modules, name_of, parsed
 
 FILES = [path for path in modules("tests") if path.name.startswith("test_")]
 FILE = pytest.mark.parametrize("path", FILES, ids=name_of)
+FAILS = {
+    "pytest.raises",
+    "pytest.fail",
+    "asyncio.timeout",
+    "asyncio.wait_for",
+}  # a deadline that passes is a failure too
 WAITS_AND_FAILS = {"eventually", "in_state"}  # raise AssertionError when what they wait for does not come
 
 
@@ -69,7 +75,7 @@ def _asserts(function: ast.AST) -> bool:
     if any(isinstance(node, ast.Assert) for node in ast.walk(function)):
         return True
     called = {(ast.unparse(call.func), called_name(call)) for call in _calls(function)}
-    return any(full in {"pytest.raises", "pytest.fail"} or name in WAITS_AND_FAILS for full, name in called)
+    return any(full in FAILS or name in WAITS_AND_FAILS for full, name in called)
 
 
 def _is_zero_or_long(argument: ast.expr) -> bool:
