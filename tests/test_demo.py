@@ -5,8 +5,9 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,16 @@ from baking import LEFTOVERS, ROOT
 pytestmark = pytest.mark.xdist_group("service")
 
 
-def test_demo_makes_a_service_and_walks_through_it(tmp_path: Path, uv: str, figure: Callable[[str], None]) -> None:
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Yield a folder outside pytest's own, which pytest makes private again while PostgreSQL runs in it as `nobody`."""
+    with tempfile.TemporaryDirectory(prefix="plimsoll-demo-") as name:
+        yield Path(name)
+
+
+def test_demo_makes_a_service_and_walks_through_it(folder: Path, uv: str, figure: Callable[[str], None]) -> None:
     """`make demo` in a clone bakes, installs, starts and shows every step, under the service's own name."""
-    clone = tmp_path / "plimsoll"
+    clone = folder / "plimsoll"
     shutil.copytree(ROOT, clone, ignore=shutil.ignore_patterns(".git", ".bake", *LEFTOVERS))
     _equip(clone, Path(uv))
     started = time.perf_counter()

@@ -75,13 +75,19 @@ async def _migrate(settings: Settings) -> None:
     except (DBAPIError, OSError) as exc:
         if is_unavailable(exc):
             raise CommandFailed("PostgreSQL cannot be reached at APP_DATABASE__URL; is it running?") from exc
-        raise CommandFailed(f"a migration failed and was rolled back: {exc}") from exc
+        raise CommandFailed(f"a migration failed and was rolled back: {_reason(exc)}") from exc
     finally:
         await engine.dispose()
     if before.up_to_date:
         print(f"schema is at {before.current}, nothing to do")
     else:
         print(f"schema is at {newest} (was at {before.current})")
+
+
+def _reason(exc: DBAPIError | OSError) -> str:
+    """Return what the database said, in one line and without the statement."""
+    said = exc.orig if isinstance(exc, DBAPIError) else exc
+    return str(said).partition("\n")[0]
 
 
 async def _openapi(settings: Settings) -> None:

@@ -1,13 +1,18 @@
 """What an operator reads when something is set up wrong: one clear line, the next step, and no stack trace."""
 
 import asyncio
+import shutil
 import socket
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import httpx
 import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
 
+from app.kit.db import DatabaseSettings, create_engine
 from dev.environment import ROOT, Addresses, machine_variables, variables
 from dev.postgres import PostgreSQL
 from dev.token_issuer import ISSUER
@@ -152,6 +157,28 @@ async def test_migrate_at_head_has_nothing_to_do(database_url: str) -> None:
 
     assert (code, err) == (0, "")
     assert out.splitlines()[-1] == f"schema is at {MIGRATED}, nothing to do"
+
+
+async def test_wrong_migration_is_told_in_one_line(database_url: str, tmp_path: Path) -> None:
+    """What the database said is the message; the statement and the stack stay out of it."""
+    (tmp_path / "versions").mkdir()
+    shutil.copy(ROOT / "migrations" / "env.py", tmp_path)
+    (tmp_path / "versions" / "0001.py").write_text(
+        "from alembic import op\nrevision = '0001'\ndown_revision = None\n"
+        "def upgrade():\n    op.execute('SELECT 1 / 0')\n"
+    )
+    env = {**ENV, "APP_DATABASE__URL": database_url, "APP_MIGRATIONS__FOLDER": str(tmp_path)}
+    engine = create_engine(DatabaseSettings(url=SecretStr(database_url)), application_name="test")
+    async with engine.begin() as connection:
+        await connection.execute(text("DELETE FROM alembic_version"))
+    await engine.dispose()
+
+    code, _, err = await app("migrate", env=env)
+
+    assert code == 1
+    assert err.startswith("app: a migration failed and was rolled back: ")
+    assert err.endswith("division by zero\n")
+    assert len(err.splitlines()) == 1
 
 
 async def test_two_migrations_at_once_do_the_work_once(postgres: PostgreSQL) -> None:
