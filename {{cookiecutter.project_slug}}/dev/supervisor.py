@@ -2,7 +2,8 @@
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import httpx
@@ -12,6 +13,7 @@ from dev.guardian import Guardian
 from dev.process import Process, StartFailed
 
 _READY_TIMEOUT_SECONDS = 30.0
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Server(Protocol):
@@ -60,25 +62,36 @@ class Supervisor:
 
     def stop_all(self) -> None:
         """Stop everything, the last started first. A second Ctrl-C meanwhile kills what is left."""
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in _INTERRUPTS:
             signal.signal(number, lambda *_: self._kill_all())
         while self._running:
             self.stop(self._running[-1])
         self._guardian.dismiss()
 
     def _start(self, process: Process, start: Callable[[], None]) -> None:
-        self._running.append(process)  # before it runs, so that Ctrl-C at any moment finds it
-        try:
+        with _interrupt_held_back():
             start()
-        except StartFailed:
-            self._running.remove(process)
-            raise
-        self._guardian.look_after(process.pid)
+            self._running.append(process)
+            self._guardian.look_after(process.pid)
 
     def _kill_all(self) -> None:
         self._console.say("killing what is left")
         for process in self._running:
             process.send(signal.SIGKILL)
+
+
+@contextmanager
+def _interrupt_held_back() -> Iterator[None]:
+    """Let Ctrl-C and its like wait for the end of the block: a child born in between would belong to nobody."""
+    caught: list[int] = []
+    handlers = {number: signal.signal(number, lambda number, _: caught.append(number)) for number in _INTERRUPTS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    if caught:
+        raise KeyboardInterrupt
 
 
 def _wait_for(url: str, process: Process) -> None:
