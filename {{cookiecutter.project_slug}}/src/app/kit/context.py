@@ -5,7 +5,23 @@ tenant), and outer layers, such as the log line, see what inner ones wrote.
 """
 
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the work has used and met so far. Whoever does something adds to it; the canonical log line tells it."""
+
+    db_queries: int = 0
+    db_seconds: float = 0.0
+    http_calls: int = 0
+    """Outbound calls."""
+    http_seconds: float = 0.0
+    retries: int = 0
+    refused_by: str = ""
+    """Which guard turned the work away, such as `load_shedding` or `rate_limiting`."""
+    flags: dict[str, str] | None = None
+    """Feature flags that were asked for, and the variant that each answered with."""
 
 
 @dataclass(slots=True)
@@ -20,6 +36,7 @@ class Context:
     """Pseudonymous id of the caller, as in the token's `sub`."""
     deadline: float | None = None
     """Monotonic time after which nobody waits for the answer."""
+    tally: Tally = field(default_factory=Tally)
 
 
 _current: ContextVar[Context | None] = ContextVar("context", default=None)
