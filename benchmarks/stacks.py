@@ -16,7 +16,7 @@ from app.patterns.health import Health, HealthProbes
 from app.patterns.metrics import MetricsEndpoint, RedMetrics
 from app.patterns.request_id import RequestId
 from app.patterns.structured_logging import AccessLog, LoggingSettings
-from app.patterns.tracing import HeadSampling, TracingSettings
+from app.patterns.tracing import RequestSpans, TracingSettings
 
 IDENTITY = {"service": "bench", "env": "production", "version": "0"}
 
@@ -24,8 +24,8 @@ IDENTITY = {"service": "bench", "env": "production", "version": "0"}
 _OFF: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
 
 
-def _app(layers: list[Middleware], telemetry: TelemetryConfig = _OFF) -> FastAPI:
-    app = FastAPI(middleware=layers, telemetry=telemetry)
+def _app(layers: list[Middleware]) -> FastAPI:
+    app = FastAPI(middleware=layers, telemetry=_OFF)
 
     @app.get("/v1/things/{thing_id}")
     async def get_thing(thing_id: int) -> dict[str, int]:
@@ -34,38 +34,36 @@ def _app(layers: list[Middleware], telemetry: TelemetryConfig = _OFF) -> FastAPI
     return app
 
 
-def _layers(count: int) -> list[Middleware]:
-    """Return the request path's layers in the order of the service, the first `count` that a row adds."""
+def _partial(count: int, _endpoint: str) -> FastAPI:
+    structured_logging.configure(LoggingSettings(), **IDENTITY)
     route_of = RouteTemplates()
-    added = [
+    layers = [
         Middleware(RequestId),
         Middleware(RedMetrics, route_of=route_of),
         Middleware(AccessLog, route_of=route_of),
     ]
-    return added[:count]
+    return _app(layers[:count])
 
 
-def _partial(count: int, _endpoint: str) -> FastAPI:
-    structured_logging.configure(LoggingSettings(), **IDENTITY)
-    return _app(_layers(count))
-
-
-def _full(ratio: float, endpoint: str) -> ASGIApp:
+def _full(ratio: float, endpoint: str) -> FastAPI:
     structured_logging.configure(LoggingSettings(), **IDENTITY)
     settings = TracingSettings(ratio=ratio, otlp_endpoint=endpoint)
     provider = tracing.configure(settings, **IDENTITY)
+    route_of = RouteTemplates()
     app = _app(
         [
             Middleware(HealthProbes, health=Health()),
             Middleware(MetricsEndpoint),
-            *_layers(3),
+            Middleware(RequestId),
+            Middleware(RequestSpans, tracer_provider=provider, ratio=ratio, route_of=route_of),
+            Middleware(RedMetrics, route_of=route_of),
+            Middleware(AccessLog, route_of=route_of),
             Middleware(problems.Problems, statuses={}),
             Middleware(BodyLimit, max_bytes=1_048_576),
-        ],
-        tracing.telemetry(provider),
+        ]
     )
     problems.install(app, statuses={})
-    return HeadSampling(app, settings)
+    return app
 
 
 STACKS: dict[str, Callable[[str], ASGIApp]] = {

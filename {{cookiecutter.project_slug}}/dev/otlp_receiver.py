@@ -34,6 +34,8 @@ class ReceivedSpan:
     span_id: str
     parent_id: str
     attributes: dict[str, str]
+    links: list[str]
+    """Ids of the spans that this one refers to."""
     began_ns: int
     """Nanoseconds since 1970, by the clock of the machine it ran on."""
     ended_ns: int
@@ -85,6 +87,7 @@ def _received(span: Span, service: str) -> ReceivedSpan:
         span_id=span.span_id.hex(),
         parent_id=span.parent_span_id.hex(),
         attributes=_attributes(span.attributes),
+        links=[link.span_id.hex() for link in span.links],
         began_ns=span.start_time_unix_nano,
         ended_ns=span.end_time_unix_nano,
     )

@@ -92,7 +92,7 @@ def _reason(exc: DBAPIError | OSError) -> str:
 
 async def _openapi(settings: Settings) -> None:
     """Print the API's description (OpenAPI 3.1) as JSON."""
-    print(json.dumps(http.create_app(settings, Health()).app.openapi(), indent=2))
+    print(json.dumps(http.create_app(settings, Health()).openapi(), indent=2))
 
 
 def _stop_on_signal() -> asyncio.Event:

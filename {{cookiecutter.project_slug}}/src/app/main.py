@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 import httpx
 from fastapi import APIRouter, FastAPI
+from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
 
 from app.kit import problems
@@ -23,7 +24,7 @@ from app.patterns.health import Health, HealthProbes
 from app.patterns.metrics import MetricsEndpoint, RedMetrics
 from app.patterns.request_id import RequestId
 from app.patterns.structured_logging import AccessLog
-from app.patterns.tracing import HeadSampling
+from app.patterns.tracing import RequestSpans
 from app.resources import configure_telemetry, open_resources, start_health
 from app.settings import Settings
 
@@ -32,9 +33,10 @@ STATUSES = {  # errors whose HTTP status is more than their category
     PaymentRefused: HTTPStatus.PAYMENT_REQUIRED,  # domain: orders
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
 }
+OWN_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # the patterns below do it
 
 
-def create_app(settings: Settings, health: Health) -> HeadSampling:
+def create_app(settings: Settings, health: Health) -> FastAPI:
     """Return the ASGI application; it opens its connections when the server starts it."""
     provider = configure_telemetry(settings)
     keys_client = httpx.AsyncClient()
@@ -53,11 +55,13 @@ def create_app(settings: Settings, health: Health) -> HeadSampling:
         title=settings.service,
         version=settings.version,
         lifespan=lifespan,
-        telemetry=tracing.telemetry(provider),  # outside all layers: they run inside the request's span
+        telemetry=OWN_TELEMETRY,
         middleware=[  # outside in: a request passes them from top to bottom, its answer from bottom to top
             Middleware(HealthProbes, health=health),  # first: answers even when everything below is busy
             Middleware(MetricsEndpoint),  # before anything that would count or log the scrape itself
             Middleware(RequestId),  # before whatever writes the id down
+            # Outside whatever takes time, so that all of it is in the span; inside, log lines know the trace.
+            Middleware(RequestSpans, tracer_provider=provider, ratio=settings.tracing.ratio, route_of=route_of),
             Middleware(RedMetrics, route_of=route_of),  # outside whatever refuses, so that refusals are counted
             Middleware(AccessLog, route_of=route_of),  # same, for the log line
             Middleware(problems.Problems, statuses=STATUSES),  # inside the two above: they see the final status
@@ -69,5 +73,4 @@ def create_app(settings: Settings, health: Health) -> HeadSampling:
     v1 = APIRouter(prefix="/v1")
     v1.include_router(orders_router)  # domain: orders
     app.include_router(v1)
-    # Outermost of all: decides on sampling before anything is spent on the request.
-    return HeadSampling(app, settings.tracing)
+    return app

@@ -13,14 +13,13 @@ from tests.support.source import APP, called_name, calls, domains, modules, name
 MAX_LINES = 300
 READS_THE_ENVIRONMENT = {
     # The OpenTelemetry packages read this switch themselves, at their first use, and offer no argument for it.
-    "src/app/patterns/tracing.py": {"_SEMCONV_OPT_IN"},
+    "src/app/patterns/tracing/provider.py": {"_SEMCONV_OPT_IN"},
 }
 KNOWS_STATUSES = {
+    "src/app/kit/asgi.py": "knows what the server sends when nobody has answered, and tells our failures from refusals",
     "src/app/kit/problems.py": "errors become answers here",
     "src/app/main.py": "says which errors are more than their category",
     "src/app/patterns/health.py": "a probe's answer is its status",
-    "src/app/patterns/metrics.py": "counts what the server sends when nobody has answered",
-    "src/app/patterns/structured_logging/access_log.py": "tells our failures from refusals",
     "src/app/orders/payments.py": "reads the statuses of the provider",
 }
 LEVELS = {"debug", "info", "warning", "error", "critical", "exception", "log"}

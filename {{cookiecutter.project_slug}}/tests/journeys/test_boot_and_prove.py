@@ -113,11 +113,14 @@ async def test_one_trace_id_from_the_request_to_the_consumer(service: RunningSer
 
     (handled,) = await request_lines(service.worker, "one-trace", "inbox.message_handled")
     server = await service.spans.span("POST /v1/orders", trace_id=trace_id)
+    sender = await service.spans.span("send order.placed", trace_id=trace_id)
     consumer = await service.spans.span("process order.placed", trace_id=trace_id)
     event = await published(service, order_id)
 
     assert server.parent_id == "00f067aa0ba902b7"
-    assert (consumer.kind, consumer.parent_id) == ("CONSUMER", server.span_id)
+    assert (sender.kind, sender.parent_id) == ("PRODUCER", server.span_id)
+    assert float(sender.attributes["outbox.age_seconds"]) > 0
+    assert (consumer.kind, consumer.parent_id, consumer.links) == ("CONSUMER", server.span_id, [sender.span_id])
     assert event["traceparent"] == f"00-{trace_id}-{server.span_id}-01"
     assert (handled["trace_id"], handled["span_id"]) == (trace_id, consumer.span_id)
     assert "CLIENT" in {span.kind for span in service.spans.of_trace(trace_id)}

@@ -25,7 +25,7 @@ from app.patterns.metrics import MetricsEndpoint, RedMetrics, RequestDuration
 from app.patterns.request_id import RequestId
 from app.patterns.structured_logging import AccessLog
 from app.patterns.structured_logging.lines import Lines, install, renderer
-from app.patterns.tracing import TracingSettings
+from app.patterns.tracing import RequestSpans, TracingSettings
 from dev.http_server import serving
 
 OPENMETRICS = {"accept": "application/openmetrics-text; version=1.0.0"}
@@ -58,11 +58,12 @@ def service(
     provider.add_span_processor(SimpleSpanProcessor(spans))
     registry, route_of, health = CollectorRegistry(), RouteTemplates(), Health()
     app = FastAPI(
-        telemetry=tracing.telemetry(provider),
+        telemetry={"tracing": False, "metrics": False, "logs": False},
         middleware=[
             Middleware(HealthProbes, health=health),
             Middleware(MetricsEndpoint, registry=registry),
             Middleware(RequestId),
+            Middleware(RequestSpans, tracer_provider=provider, ratio=settings.ratio, route_of=route_of),
             Middleware(RedMetrics, route_of=route_of, histogram=RequestDuration(registry=registry)),
             Middleware(AccessLog, route_of=route_of),
             Middleware(Problems, statuses={}),
@@ -76,7 +77,7 @@ def service(
         inject(carrier)
         return carrier
 
-    with serving(tracing.HeadSampling(app, settings)) as url:
+    with serving(app) as url:
         yield url
 
 

@@ -1,17 +1,21 @@
 """The few words of ASGI that several layers share."""
 
 import re
+import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from typing import NamedTuple
 
 from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute
-from starlette.types import Scope
+from starlette.types import Message, Receive, Scope, Send
 
 UNMATCHED = "unmatched"
 OTHER_METHOD = "_OTHER"
 """What the semantic conventions of OpenTelemetry call a method that nobody knows."""
+_SERVER_ERROR = 500
+_EXCHANGE = "exchange"
+_ROUTE = "route_template"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
 
@@ -27,6 +31,77 @@ def header(scope: Scope, name: bytes) -> bytes | None:
         if key == name:
             return bytes(value)
     return None
+
+
+class Exchange:
+    """What has passed between client and application in one request: seen once, for all layers that ask.
+
+    Layers that each wrapped `receive` and `send` for themselves would cost twice as much, and would disagree. It holds
+    neither of the two: they lead back to the scope, and a cycle in each request is work for the garbage collector.
+    """
+
+    started = False
+    """Whether the answer has begun: after that there can be no other."""
+    complete = False
+    status = _SERVER_ERROR  # what the server answers when the application fails without an answer
+    request_bytes = 0
+    response_bytes = 0
+    disconnected = False
+    """Whether the client went away before its answer was complete."""
+    error_code: str | None = None
+    """What the answer says is wrong, if it is a problem document."""
+    failure: Exception | None = None
+    """The exception behind a failure that is ours."""
+
+    def __init__(self) -> None:
+        self.begun = time.perf_counter()
+        self.headers: list[tuple[bytes, bytes]] = []
+        """Added to the answer when it begins."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether the answer says that the failure is ours."""
+        return self.status >= _SERVER_ERROR
+
+    def seconds(self) -> float:
+        """Return how long the request has taken so far."""
+        return time.perf_counter() - self.begun
+
+
+def exchange(scope: Scope, receive: Receive, send: Send) -> tuple[Exchange, Receive, Send]:
+    """Return the request's exchange, and what to pass inwards: the outermost layer that asks makes it."""
+    known: Exchange | None = scope.get(_EXCHANGE)
+    if known is not None:
+        return known, receive, send
+    made = scope[_EXCHANGE] = Exchange()
+
+    async def watched_receive() -> Message:
+        message = await receive()
+        if message["type"] == "http.request":
+            made.request_bytes += len(message.get("body", b""))
+        elif not made.complete:  # servers also report a disconnect after a complete answer: that one is no news
+            made.disconnected = True
+        return message
+
+    def watched_send(message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            made.started = True
+            made.status = message["status"]
+            if made.headers:
+                message["headers"] = [*message.get("headers", ()), *made.headers]
+        else:
+            made.response_bytes += len(message.get("body", b""))
+            made.complete = not message.get("more_body", False)
+        return send(message)
+
+    return made, watched_receive, watched_send
+
+
+def note_problem(scope: Scope, *, code: str, failure: Exception | None) -> None:
+    """Tell the layers outside what the answer says is wrong."""
+    known: Exchange | None = scope.get(_EXCHANGE)
+    if known is not None:
+        known.error_code, known.failure = code, failure
 
 
 def allowed_methods(scope: Scope) -> list[str]:
@@ -51,9 +126,16 @@ class RouteTemplates:
 
     def __call__(self, scope: Scope) -> str:
         """Return the template, or `UNMATCHED` when no route answered: never text that the client chose."""
+        known: str | None = scope.get(_ROUTE)
+        if known is not None:
+            return known
         endpoint = scope.get("endpoint")
         if endpoint is None:
             return UNMATCHED
+        found = scope[_ROUTE] = self._template(scope, endpoint)
+        return found
+
+    def _template(self, scope: Scope, endpoint: object) -> str:
         if self._by_endpoint is None:
             self._by_endpoint = _routes_by_endpoint(scope["app"].routes)
         routes = self._by_endpoint.get(endpoint, ())

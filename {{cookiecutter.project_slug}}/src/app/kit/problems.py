@@ -7,26 +7,22 @@ trace or a value that the client sent.
 
 import asyncio
 import json
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from opentelemetry import trace
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.kit import context
-from app.kit.asgi import allowed_methods
+from app.kit import asgi, context
 from app.kit.errors import AppError, Conflict, Forbidden, Invalid, NotFound, RateLimited, Unavailable
 
 MEDIA_TYPE = "application/problem+json"
-SCOPE_KEY = "problem"
-"""Where the log line finds the problem that was sent."""
 
 _STATUS_BY_CATEGORY: Mapping[type[AppError], HTTPStatus] = {
     NotFound: HTTPStatus.NOT_FOUND,
@@ -132,7 +128,7 @@ def install(app: FastAPI, *, statuses: Mapping[type[AppError], HTTPStatus]) -> N
         assert isinstance(error, HTTPException)
         problem = _from_http_exception(error)
         if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
-            problem.headers["Allow"] = ", ".join(allowed_methods(request.scope))
+            problem.headers["Allow"] = ", ".join(asgi.allowed_methods(request.scope))
         return _response(problem, request.scope)
 
     app.add_exception_handler(AppError, on_app_error)
@@ -151,37 +147,28 @@ class Problems:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
-
-        def note_start(message: Message) -> Awaitable[None]:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            return send(message)
-
+        exchange, receive, send = asgi.exchange(scope, receive, send)
         try:
-            await self._app(scope, receive, note_start)
+            await self._app(scope, receive, send)
         except asyncio.CancelledError:
             # The server stops, and has waited for this request as long as it may. Nobody else will answer the client.
-            if started:
+            if exchange.started:
                 raise
             await _response(_STOPPING, scope)(scope, receive, send)
         except Exception as exc:
             problem = from_error(exc, self._statuses) if isinstance(exc, AppError) else _from_bug(exc)
             response = _response(problem, scope)
-            if started:  # too late for another answer: let the server cut the connection
+            if exchange.started:  # too late for another answer: let the server cut the connection
                 raise
             await response(scope, receive, send)
 
 
 def _response(problem: Problem, scope: Scope) -> Response:
-    scope[SCOPE_KEY] = problem
+    asgi.note_problem(scope, code=problem.code, failure=problem.cause)
     return Response(problem.body(), problem.status, problem.headers, MEDIA_TYPE)
 
 
 def _from_bug(exc: Exception) -> Problem:
-    span = trace.get_current_span()
-    span.record_exception(exc)
-    span.set_status(trace.StatusCode.ERROR)
     return Problem(500, AppError.code, AppError.title, "The error was recorded.", cause=exc)
 
 

@@ -22,7 +22,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.kit import asgi
 
@@ -30,6 +30,7 @@ _NAME = "http_server_request_duration_seconds"
 # No whole numbers: `le="1"` and `le="1.0"` are two spellings that exporters do not agree on.
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.5, 2.5, 5.5)
 _LE = (*map(str, BUCKETS), "+Inf")
+_SAMPLED = trace.TraceFlags.SAMPLED
 _LABELS = ("http_route", "http_request_method", "http_response_status_code")
 
 
@@ -100,25 +101,17 @@ class RedMetrics:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        status = 500  # what the server answers when the application fails without an answer
-        begun = time.perf_counter()
-
-        def note_status(message: Message) -> Awaitable[None]:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            return send(message)
-
+        exchange, receive, send = asgi.exchange(scope, receive, send)
         try:
-            await self._app(scope, receive, note_status)
+            await self._app(scope, receive, send)
         finally:
             span = trace.get_current_span().get_span_context()
             self._histogram.observe(
                 route=self._route_of(scope),
                 method=asgi.method(scope),
-                status=status,
-                seconds=time.perf_counter() - begun,
-                trace_id=span.trace_id if span.trace_flags.sampled else None,
+                status=exchange.status,
+                seconds=exchange.seconds(),
+                trace_id=span.trace_id if span.trace_flags & _SAMPLED else None,
             )
 
 

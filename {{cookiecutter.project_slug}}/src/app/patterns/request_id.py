@@ -9,13 +9,11 @@ Origin:   the correlation identifier of "Enterprise Integration Patterns" (Hohpe
 """
 
 import re
-from collections.abc import Awaitable
 
 import httpx
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.kit import context, ids
-from app.kit.asgi import header
+from app.kit import asgi, context, ids
 
 HEADER = "x-request-id"
 _HEADER_BYTES = HEADER.encode()
@@ -33,16 +31,12 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        sent = header(scope, _HEADER_BYTES)
+        sent = asgi.header(scope, _HEADER_BYTES)
         request_id = sent if sent and _WELL_FORMED.fullmatch(sent) else ids.uuid7_hex().encode()
-
-        def echo(message: Message) -> Awaitable[None]:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (_HEADER_BYTES, request_id)]
-            return send(message)
-
+        exchange, receive, send = asgi.exchange(scope, receive, send)
+        exchange.headers.append((_HEADER_BYTES, request_id))
         with context.bind(context.Context(request_id=request_id.decode())):
-            await self._app(scope, receive, echo)
+            await self._app(scope, receive, send)
 
 
 async def add_request_id(request: httpx.Request) -> None:

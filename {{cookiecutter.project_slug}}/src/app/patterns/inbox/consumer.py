@@ -132,6 +132,7 @@ class Consumer:
             f"process {event.type}",
             context=extract(event.trace_headers()),
             kind=trace.SpanKind.CONSUMER,
+            links=_sending(message),
             attributes={
                 "messaging.system": "nats",
                 "messaging.operation.type": "process",
@@ -176,6 +177,12 @@ class Consumer:
                 return False
             await self._handler(session, event)
         return True
+
+
+def _sending(message: Msg) -> list[trace.Link]:
+    """Return a link to the span that sent the message; the request that caused it is the parent."""
+    sent = trace.get_current_span(extract(dict(message.headers or {}))).get_span_context()
+    return [trace.Link(sent)] if sent.is_valid else []
 
 
 def _sequence(message: Msg) -> int:

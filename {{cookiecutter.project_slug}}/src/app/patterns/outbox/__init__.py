@@ -12,6 +12,7 @@ Order is kept per aggregate: its events leave in the order in which they were co
     writer.py     publish(): the insert in the business transaction
     positions.py  where in each lane a relay has to start reading
     relay.py      claim lanes, publish, delete
+    spans.py      the relay's part of a trace
     broker.py     the port to the broker, and NATS JetStream behind it
     wakeup.py     NOTIFY after commit, so that relays need not poll fast
 """

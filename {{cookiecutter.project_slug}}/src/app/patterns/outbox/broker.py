@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import nats
@@ -45,6 +45,8 @@ class Message:
     """De-duplication id: the same event sent twice carries the same id."""
     type: str
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """About this sending, not about the event: the trace context of the `send` span."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,11 @@ class NatsBroker:
         """Hand `message` to the connection and return a future of the broker's answer."""
         answer: asyncio.Future[Acknowledged | Refused] = asyncio.get_running_loop().create_future()
         subject = f"{self._settings.subject_prefix}.{message.type}"
-        headers = {Header.MSG_ID.value: message.id, "content-type": "application/cloudevents+json; charset=utf-8"}
+        headers = {
+            Header.MSG_ID.value: message.id,
+            "content-type": "application/cloudevents+json; charset=utf-8",
+            **message.headers,
+        }
         try:
             await client.publish(subject, message.body, reply=f"{self._inbox}.{message.id}", headers=headers)
         except nats.errors.MaxPayloadError:

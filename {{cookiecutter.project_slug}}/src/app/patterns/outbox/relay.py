@@ -14,7 +14,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from . import telemetry
+from . import spans, telemetry
 from .broker import Acknowledged, Broker, BrokerUnavailable, Message
 from .models import LANES
 from .positions import LanePositions
@@ -54,6 +54,8 @@ _CLAIM_LANES = text("""
 # holder of a lane has just deleted.
 _READ_LANES = text("""
     SELECT o.lane, o.id, o.event_id, o.aggregate, o.type, o.envelope::text AS envelope, o.attempts,
+           o.envelope ->> 'traceparent' AS traceparent,
+           CAST(extract(epoch FROM clock_timestamp() - o.created_at) AS double precision) AS age_seconds,
            o.not_before <= clock_timestamp() AS due,
            CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) AS xmin,
            CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint) AS xmax
@@ -175,14 +177,24 @@ class Relay:
         for row in batch.rows:
             queues[row.aggregate].append(row)
         while wave := [queue[0] for queue in queues.values() if queue and queue[0].due]:
-            messages = [Message(str(row.event_id), row.type, row.envelope.encode()) for row in wave]
-            outcomes = await self._broker.publish(messages)
-            for row, outcome in zip(wave, outcomes, strict=True):
+            sending = [spans.begin(row) for row in wave]
+            messages = [
+                Message(str(row.event_id), row.type, row.envelope.encode(), spans.headers(span))
+                for row, span in zip(wave, sending, strict=True)
+            ]
+            try:
+                outcomes = await self._broker.publish(messages)
+            except BrokerUnavailable:
+                spans.end_all(sending, error="unavailable")
+                raise
+            for row, span, outcome in zip(wave, sending, outcomes, strict=True):
                 if isinstance(outcome, Acknowledged):
+                    spans.end(span)
                     batch.published.append(row)
                     queues[row.aggregate].pop(0)
                     telemetry.MESSAGES_PUBLISHED.labels(str(outcome.duplicate).lower()).inc()
                 else:
+                    spans.end(span, error="refused")
                     batch.refused.append(row)
                     del queues[row.aggregate]  # the rest of this aggregate waits for it, nobody else does
                     telemetry.PUBLISH_FAILURES.inc()
