@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python3.13 chooses the interpreter, before the first command.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench test-matrix clean
+.PHONY: help setup demo test lint bench bench-telemetry bench-service test-matrix clean
 
 SERVICE := {{cookiecutter.project_slug}}
 TOOLS := .tools
@@ -18,7 +18,7 @@ export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile
 
 setup: .venv/.synced ## install everything, and no more
 	@:
@@ -37,11 +37,12 @@ lint: .venv/.synced ## style and types of the template's own code
 	$(RUN)/ruff check .
 	$(RUN)/mypy
 
-bench: .venv/.synced ## CPU per request against bare FastAPI, and time to the first answer; also in benchmarks/results
-	@rm -rf .bake/bench && $(BAKE) .bake/bench >/dev/null
-	@$(MAKE) --no-print-directory -C .bake/bench/order-service TOOLS=../../../$(TOOLS) setup
-	@.bake/bench/order-service/.venv/bin/python benchmarks/bench_http.py .bake/bench/order-service/src
+bench: bench-service ## CPU per request against bare FastAPI, and time to the first answer; also in benchmarks/results
+	@$(BENCH)/.venv/bin/python benchmarks/bench_telemetry.py $(BENCH) get
 	@$(RUN)/python benchmarks/bench_start.py
+
+bench-telemetry: bench-service ## what logs, metrics and traces cost: CPU per request, memory, time to start; a collector that hangs
+	@$(BENCH)/.venv/bin/python benchmarks/bench_telemetry.py $(BENCH)
 
 test-matrix: .venv/.synced ## a service's checks on every Python here, with the oldest and the newest dependencies
 	$(RUN)/pytest tests/matrix.py
@@ -49,6 +50,15 @@ test-matrix: .venv/.synced ## a service's checks on every Python here, with the 
 clean: ## delete what was installed, made and cached
 	rm -rf .venv .tools .bake .cache .mypy_cache .ruff_cache .pytest_cache benchmarks/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A service to measure, as the template is now, and the libraries that it is compared with.
+BENCH := .bake/bench/order-service
+PEERS := asgi-correlation-id loguru opentelemetry-instrumentation-fastapi prometheus-fastapi-instrumentator
+
+bench-service: .venv/.synced
+	@rm -rf .bake/bench && $(BAKE) .bake/bench >/dev/null
+	@$(MAKE) --no-print-directory -C $(BENCH) TOOLS=../../../$(TOOLS) setup
+	@$(UV) pip install --quiet --prerelease if-necessary-or-explicit --python $(BENCH)/.venv/bin/python $(PEERS)
 
 $(UV):
 	@sh '$(SERVICE)/dev/install_uv.sh' $(TOOLS)
