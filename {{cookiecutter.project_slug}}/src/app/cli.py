@@ -34,7 +34,7 @@ def main() -> None:
     try:
         run = asyncio.run if sys.platform == "win32" else _uvloop_run
         run(arguments.command(settings))
-    except (CommandFailed, CannotListen, CannotStart, FileNotFoundError) as exc:
+    except (CommandFailed, CannotListen, CannotStart, FileNotFoundError, migrations.BrokenLine) as exc:
         sys.exit(f"app: {exc}")
     except ExceptionGroup as group:
         expected, unexpected = group.split((CannotListen, CannotStart))

@@ -11,6 +11,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -117,6 +118,30 @@ async def test_a_database_ahead_of_the_code_is_fine(empty: AsyncEngine) -> None:
 def test_a_folder_without_migrations_is_an_error(tmp_path: Path) -> None:
     """A wrong path must not look like an up-to-date schema."""
     with pytest.raises(FileNotFoundError, match="no migrations in"):
+        migrations.revisions(MigrationSettings(folder=tmp_path))
+
+
+def test_the_revisions_are_those_that_alembic_sees() -> None:
+    """Reading them without Alembic gives the same line, the newest first."""
+    line = [script.revision for script in ScriptDirectory(str(SETTINGS.folder)).walk_revisions()]
+
+    assert list(migrations.revisions(SETTINGS)) == line
+    assert len(line) > 1
+
+
+@pytest.mark.parametrize(
+    "down",
+    [pytest.param("'0001'", id="two follow one"), pytest.param("'0007'", id="one follows none")],
+)
+def test_revisions_that_do_not_follow_one_another_are_refused(tmp_path: Path, down: str) -> None:
+    """A fork, as two merged branches leave it, must not be half applied."""
+    (tmp_path / "versions").mkdir()
+    (tmp_path / "env.py").touch()
+    for number, before in (("0001", "None"), ("0002", "'0001'"), ("0003", down)):
+        text = f"revision: str = '{number}'\ndown_revision: str | None = {before}\n"
+        (tmp_path / "versions" / f"{number}.py").write_text(text)
+
+    with pytest.raises(migrations.BrokenLine, match="do not follow one another"):
         migrations.revisions(MigrationSettings(folder=tmp_path))
 
 

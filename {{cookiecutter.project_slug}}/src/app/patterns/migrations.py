@@ -11,13 +11,11 @@ Origin:   the rules of `strong_migrations`; Refactoring Databases, Ambler and Sa
 
 import asyncio
 import random
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
@@ -27,6 +25,7 @@ from app.kit.errors import Unavailable
 
 ADVISORY_LOCK = 0x6D69_6772  # "migr": any constant, the same in every release
 _LOCK_NOT_AVAILABLE = "55P03"
+_REVISION = re.compile(r"""^(revision|down_revision)(?::[^=]+)? = (?:["'](.+)["']|None)$""", re.MULTILINE)
 _log = structlog.get_logger(__name__)
 
 
@@ -49,6 +48,10 @@ class SchemaOutOfDate(Unavailable):
     """The database does not have the schema that this code was written for."""
 
     code = "schema_out_of_date"
+
+
+class BrokenLine(Exception):
+    """Two migrations follow the same one, or one follows none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +87,23 @@ async def schema_version(engine: AsyncEngine, known: tuple[str, ...]) -> SchemaV
 def revisions(settings: MigrationSettings) -> tuple[str, ...]:
     """Return the revisions in the folder, the newest first.
 
+    Read without Alembic: every process asks for them when it starts, and only a migration needs its 11 MB.
+
     Raises:
         FileNotFoundError: there is no such folder, or nothing in it.
+        BrokenLine: they do not follow one another.
     """
-    if not (settings.folder / "env.py").is_file():
+    files = sorted(settings.folder.glob("versions/*.py"))
+    if not files or not (settings.folder / "env.py").is_file():
         raise FileNotFoundError(f"no migrations in {settings.folder.absolute()}")
-    known = tuple(script.revision for script in ScriptDirectory(str(settings.folder)).walk_revisions())
-    if not known:
-        raise FileNotFoundError(f"no migrations in {settings.folder.absolute()}")
-    return known
+    named = [dict(_REVISION.findall(path.read_text(encoding="utf-8"))) for path in files]
+    following = {names.get("down_revision"): names.get("revision", "") for names in named}
+    known: list[str] = []
+    while (newest := following.get(known[-1] if known else "")) is not None and newest not in known:
+        known.append(newest)
+    if len(known) != len(files):
+        raise BrokenLine(f"the migrations in {settings.folder.absolute()} do not follow one another: {following}")
+    return tuple(reversed(known))
 
 
 async def require_up_to_date(engine: AsyncEngine, known: tuple[str, ...]) -> None:
@@ -148,6 +159,9 @@ async def _upgrade_with_retries(connection: AsyncConnection, settings: Migration
 
 
 def _upgrade_to_head(connection: Connection, settings: MigrationSettings) -> None:
+    from alembic import command  # noqa: PLC0415 - see `revisions`
+    from alembic.config import Config  # noqa: PLC0415
+
     config = Config()
     config.set_main_option("script_location", str(settings.folder))
     config.attributes["connection"] = connection
