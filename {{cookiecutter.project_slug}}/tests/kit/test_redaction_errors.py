@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from asyncpg import ConnectionDoesNotExistError
 from fastapi.exceptions import ResponseValidationError
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import Executable, select, text
@@ -72,6 +73,22 @@ async def test_a_value_that_the_driver_refuses_is_not_told(engine: AsyncEngine) 
     told = "sqlstate 22000 [SQL: SELECT orders.id FROM orders WHERE orders.id = $1::UUID]"
     assert message_of(error) == told
     assert SECRET not in "".join(map(message_of, chain(error)))
+
+
+def test_a_lost_connection_is_told_in_the_drivers_words() -> None:
+    """What the driver itself says, without the server, holds no values."""
+    error = ConnectionDoesNotExistError("connection was closed in the middle of operation")
+
+    assert message_of(error) == "sqlstate 08003, connection was closed in the middle of operation"
+
+
+async def test_our_own_words_for_a_failing_statement_stay(engine: AsyncEngine) -> None:
+    """An error of ours with a database's as its cause tells its own message."""
+    error = await failure_of(engine, text("SELECT :value FROM nowhere"), value=SECRET)
+    ours = RuntimeError("The customer was not written.")
+    ours.__cause__ = list(chain(error))[2]
+
+    assert message_of(ours) == "The customer was not written."
 
 
 async def test_the_engine_hides_what_is_bound(engine: AsyncEngine) -> None:

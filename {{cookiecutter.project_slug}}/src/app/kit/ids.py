@@ -1,9 +1,12 @@
 """Identifiers that sort by the time they were made (UUIDv7, RFC 9562, section 5.7)."""
 
 import os
+import re
 import time
 from uuid import UUID
 
+# A UUID with its hyphens or without, or a ULID.
+_ID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
 _RANDOM_BITS = 0x0FFF_3FFF_FFFF_FFFF_FFFF  # 74 bits, around the places of version and variant
 
@@ -19,6 +22,11 @@ def uuid7() -> UUID:
 def uuid7_hex() -> str:
     """Return a new UUIDv7 as 32 hexadecimal digits, at a third of the price of `uuid7().hex`."""
     return f"{_new():032x}"
+
+
+def is_id(text: str) -> bool:
+    """Tell whether `text`, which came from outside, has the shape of a generated id: no person writes that by hand."""
+    return _ID.fullmatch(text) is not None
 
 
 def _new() -> int:

@@ -199,13 +199,14 @@ def _database_message(exc: BaseException) -> str:
     statement, inner = getattr(exc, "statement", None), getattr(exc, "orig", None)
     if isinstance(statement, str) and isinstance(inner, BaseException):
         return f"{message_of(inner)} [SQL: {' '.join(statement.split())[:_MAX_STATEMENT]}]"
-    driver: Any = exc.__cause__ if hasattr(exc.__cause__, "constraint_name") else exc
-    sqlstate: str | None = getattr(driver, "sqlstate", None)
-    if sqlstate is None:
+    sqlstate = getattr(exc, "sqlstate", None)
+    if not isinstance(sqlstate, str):
         return ""
+    driver: Any = exc.__cause__ if hasattr(exc.__cause__, "constraint_name") else exc  # beneath SQLAlchemy's adapter
     told = [f"sqlstate {sqlstate}"]
     names = ((kind, getattr(driver, f"{kind}_name", None)) for kind in ("table", "column", "constraint"))
     told += [f"{kind} {name}" for kind, name in names if name]
-    if sqlstate.startswith(_QUOTE_NO_VALUE) and driver.server_source_function != _RAISED_BY_A_FUNCTION:
-        told.append(driver.message)
+    raised_by = getattr(driver, "server_source_function", None)
+    if sqlstate.startswith(_QUOTE_NO_VALUE) and raised_by != _RAISED_BY_A_FUNCTION:
+        told.append(getattr(driver, "message", None) or str(driver))
     return ", ".join(told)
