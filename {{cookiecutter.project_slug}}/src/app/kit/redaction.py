@@ -15,7 +15,7 @@ EXAMINED_CHARACTERS: Final = 4_000
 """A longer text is cut: the time it takes has a bound, and nothing is shown that was not looked at."""
 _UNSURE_CHARACTERS = 256  # at the end of a cut text: half a card number would not be recognised
 _MAX_ITEMS = 20
-_MAX_STATEMENT = 500
+_MAX_STATEMENT = 1_000
 
 
 # --- shapes with a check digit ---
