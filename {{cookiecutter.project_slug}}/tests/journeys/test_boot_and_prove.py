@@ -10,6 +10,7 @@ import orjson
 import pytest
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
+from app.kit.ids import uuid7_hex
 from tests.support.running_service import ORDER, RunningService, request_lines
 
 PROBES = ("/livez", "/readyz", "/startupz", "/metrics")
@@ -52,12 +53,12 @@ async def test_every_documented_route_is_called_here(service: RunningService) ->
 @each_call
 async def test_route_answers_and_writes_one_line(service: RunningService, call: Call) -> None:
     """Each route answers as documented, echoes the request id and leaves exactly one canonical log line."""
-    response = await made(service, call, f"line-{call.method}-{call.status}-{len(call.route)}")
+    request_id = uuid7_hex()
+    response = await made(service, call, request_id)
 
-    request_id = response.headers["x-request-id"]
     (line,) = await request_lines(service.serve, request_id)
 
-    assert response.status_code == call.status
+    assert (response.status_code, response.headers["x-request-id"]) == (call.status, request_id)
     expected = {
         "level": "info",
         "service": service.env["OTEL_SERVICE_NAME"],
@@ -106,12 +107,12 @@ async def test_route_is_counted_with_a_trace_to_look_at(service: RunningService,
 
 async def test_one_trace_id_from_the_request_to_the_consumer(service: RunningService) -> None:
     """The caller's trace runs through request, payment call, outbox and broker into the consumer's span and line."""
-    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
-    caller = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01", "x-request-id": "one-trace"}
+    trace_id, request_id = "4bf92f3577b34da6a3ce929d0e0e4736", uuid7_hex()
+    caller = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01", "x-request-id": request_id}
     async with service.client() as client:
         order_id = (await client.post("/v1/orders", json=ORDER, headers=caller)).json()["id"]
 
-    (handled,) = await request_lines(service.worker, "one-trace", "inbox.message_handled")
+    (handled,) = await request_lines(service.worker, request_id, "inbox.message_handled")
     server = await service.spans.span("POST /v1/orders", trace_id=trace_id)
     sender = await service.spans.span("send order.placed", trace_id=trace_id)
     consumer = await service.spans.span("process order.placed", trace_id=trace_id)
@@ -128,14 +129,15 @@ async def test_one_trace_id_from_the_request_to_the_consumer(service: RunningSer
 
 async def test_event_says_who_asked_and_reaches_the_history(service: RunningService) -> None:
     """Request id, tenant and actor travel with the event into the worker's line, and the order tells its history."""
+    request_id = uuid7_hex()
     async with service.client(tenant="globex") as client:
-        placed = await client.post("/v1/orders", json=ORDER, headers={"x-request-id": "who-asked"})
+        placed = await client.post("/v1/orders", json=ORDER, headers={"x-request-id": request_id})
         order = await service.in_state(client, placed.json()["id"], "placed", "order.placed")
 
     event = await published(service, order["id"])
-    (handled,) = await request_lines(service.worker, "who-asked", "inbox.message_handled")
+    (handled,) = await request_lines(service.worker, request_id, "inbox.message_handled")
 
-    assert (event["requestid"], event["tenant"], event["actor"]) == ("who-asked", "globex", "customer-7")
+    assert (event["requestid"], event["tenant"], event["actor"]) == (request_id, "globex", "customer-7")
     assert event["data"] == {"order_id": order["id"], "state": "placed", "currency": "EUR", "total_minor": 2500}
     assert (handled["tenant"], handled["actor"], handled["event_id"]) == ("globex", "customer-7", event["id"])
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from app.kit.ids import uuid7_hex
 from dev.postgres import PostgreSQL
 from dev.token_issuer import SigningKey, TokenIssuer
 from tests.support.raw_http import exchange, request
@@ -20,7 +21,9 @@ TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 
 REQUEST_IDS = {
     "10 kB": "x" * 10_000,
-    "129 characters": "x" * 129,
+    "33 digits": "a" * 33,
+    "card": "4111111111111111",
+    "words": "Order-7_retry.2",
     "blank": " ",
     "with a space": "a b",
     "markup": "<script>",
@@ -42,12 +45,13 @@ async def test_bad_request_id_is_replaced(api: RunningService, request_id: str |
 
 async def test_second_request_id_is_ignored(api: RunningService) -> None:
     """Of two ids the first counts, everywhere: response and log agree."""
-    headers = [("x-request-id", "the-first"), ("x-request-id", "the-second"), authorized(api)]
+    first, second = uuid7_hex(), uuid7_hex()
+    headers = [("x-request-id", first), ("x-request-id", second), authorized(api)]
 
     answer = await exchange(api.addresses.http_port, request(headers=headers))
 
-    (line,) = await request_lines(api.serve, "the-first")
-    assert answer.header("x-request-id") == line["request_id"] == "the-first"
+    (line,) = await request_lines(api.serve, first)
+    assert answer.header("x-request-id") == line["request_id"] == first
 
 
 TRACEPARENTS = {

@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.kit.ids import uuid7
+from app.kit.ids import uuid7, uuid7_hex
 from tests.support.eventually import eventually
 from tests.support.running_service import ORDER, RunningService, request_lines
 
@@ -31,15 +31,16 @@ async def test_placed_order_can_be_read_and_is_authorised(service: RunningServic
 
 async def test_refused_payment_is_a_402_and_the_order_is_kept(service: RunningService, tenant: str) -> None:
     """A refused payment is answered with a problem; the order stays as `refused`, and its event is told."""
+    request_id = uuid7_hex()
     async with service.client(tenant=tenant) as client:
-        answer = await client.post("/v1/orders", json=REFUSED, headers={"x-request-id": f"refused-{tenant}"})
+        answer = await client.post("/v1/orders", json=REFUSED, headers={"x-request-id": request_id})
         (listed,) = (await client.get("/v1/orders")).json()["orders"]
         await service.in_state(client, listed["id"], "refused", "order.refused")
 
-    (line,) = await request_lines(service.serve, f"refused-{tenant}")
+    (line,) = await request_lines(service.serve, request_id)
     problem = answer.json()
     assert (answer.status_code, answer.headers["content-type"]) == (402, "application/problem+json")
-    assert (problem["code"], problem["status"], problem["request_id"]) == ("payment_refused", 402, f"refused-{tenant}")
+    assert (problem["code"], problem["status"], problem["request_id"]) == ("payment_refused", 402, request_id)
     assert (line["status"], line["error_code"], line["level"]) == (402, "payment_refused", "info")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx
 
+from app.kit.ids import uuid7_hex
 from tests.support.eventually import eventually
 from tests.support.running_service import ORDER, RunningService, request_lines
 
@@ -16,10 +17,11 @@ NewService = Callable[..., RunningService]
 async def test_request_in_flight_gets_its_answer(new_service: NewService) -> None:
     """On SIGTERM the process looks unready, goes on answering, finishes what is in hand, and ends with exit code 0."""
     service = new_service(APP_HTTP__DRAIN_SECONDS="0.7")
+    request_id = uuid7_hex()
     await service.start("serve")
     await service.set_faults(latency_seconds=1.5)
     async with service.client() as client, httpx.AsyncClient(base_url=service.url) as probe:
-        in_flight = asyncio.create_task(client.post("/v1/orders", json=ORDER, headers={"x-request-id": "in-flight"}))
+        in_flight = asyncio.create_task(client.post("/v1/orders", json=ORDER, headers={"x-request-id": request_id}))
         await eventually(lambda: orders_of(service))
 
         service.serve.process.send(signal.SIGTERM)
@@ -28,7 +30,7 @@ async def test_request_in_flight_gets_its_answer(new_service: NewService) -> Non
         answer = await in_flight
 
     code = service.serve.process.wait(timeout_seconds=20)
-    (line,) = await request_lines(service.serve, "in-flight")
+    (line,) = await request_lines(service.serve, request_id)
     assert unready.json()["checks"]["process"]["detail"] == "draining"
     assert late.status_code == 200
     assert (answer.status_code, answer.json()["state"], line["status"]) == (201, "placed", 201)

@@ -1,5 +1,6 @@
 """Tokens: each rule of RFC 8725 accepts its last good value and refuses the first bad one."""
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -186,6 +187,33 @@ async def test_bad_token_is_refused(
 
     assert refused.value.code == "unauthenticated"
     assert not [part for part in token.split(".") if len(part) > 1 and part in refused.value.detail]
+
+
+async def test_subject_that_tells_who_it_is_becomes_a_pseudonym(
+    keys: KeyServer, client: httpx.AsyncClient, clock: ManualClock
+) -> None:
+    """An e-mail address as `sub` becomes the same digits wherever the key is the same, and others elsewhere."""
+    verifiers = [
+        TokenVerifier(settings_for(keys, pseudonym_key=key), client, clock)
+        for key in ("key-of-the-fleet-1", "key-of-the-fleet-1", "key-of-the-fleet-2", None, None)
+    ]
+
+    ann, again, elsewhere, here, there = [
+        (await verifier.verify(mint(keys.issuer, sub="ann@mail.example"))).actor for verifier in verifiers
+    ]
+
+    assert re.fullmatch(r"[0-9a-f]{32}", ann)
+    assert ann == again
+    assert len({ann, elsewhere, here, there}) == 4
+
+
+async def test_two_people_have_two_pseudonyms(verifier: TokenVerifier, keys: KeyServer) -> None:
+    """Pseudonyms tell people apart, and one person is the same in each of their tokens."""
+    subjects = ("ann@mail.example", "bob@mail.example", "ann@mail.example")
+
+    ann, bob, again = [(await verifier.verify(mint(keys.issuer, sub=sub, jti=sub))).actor for sub in subjects]
+
+    assert ann == again != bob
 
 
 async def test_verified_token_still_expires(verifier: TokenVerifier, keys: KeyServer, clock: ManualClock) -> None:

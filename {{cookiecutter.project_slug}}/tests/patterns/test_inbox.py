@@ -200,14 +200,28 @@ async def test_the_handler_works_in_the_events_context(
     """Trace, request id, tenant and actor go on where the producer left off."""
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     envelope = an_envelope(
-        tenant="acme", actor="ann", requestid="r-1", traceparent=f"00-{trace_id}-b7ad6b7169203331-01"
+        tenant="acme", actor="ann", requestid="a" * 32, traceparent=f"00-{trace_id}-b7ad6b7169203331-01"
     )
     async with running(effects):
         await deliver(stream, envelope)
         await eventually(lambda: effects.seen)
 
-    assert effects.contexts == [context.Context(request_id="r-1", tenant="acme", actor="ann")]
+    assert effects.contexts == [context.Context(request_id="a" * 32, tenant="acme", actor="ann")]
     assert effects.trace_ids == [trace_id]
+
+
+def test_what_names_the_work_is_no_text_of_a_customer() -> None:
+    """A request id that was not generated is dropped, and an actor is redacted: both go into logs and spans."""
+    event = parse(json.dumps(an_envelope(requestid="4111111111111111", actor="ann@mail.example")).encode())
+
+    assert (event.requestid, event.actor) == ("", "[email]")
+
+
+@pytest.mark.parametrize("attribute", ["type", "tenant"])
+def test_a_name_that_no_code_gave_is_refused(attribute: str) -> None:
+    """Types and tenants have a shape; the reason names the attribute and repeats nothing of it."""
+    with pytest.raises(MalformedEvent, match=f"^wrong or missing: {attribute}$"):
+        parse(json.dumps(an_envelope(**{attribute: "ann@mail.example"})).encode())
 
 
 async def test_a_consumer_started_again_goes_on_where_it_stopped(

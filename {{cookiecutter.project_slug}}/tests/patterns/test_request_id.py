@@ -29,12 +29,21 @@ async def ask(headers: list[tuple[bytes, bytes]]) -> httpx.Response:
         return await client.get("/", headers=headers)
 
 
-async def test_a_well_formed_id_is_taken_and_echoed() -> None:
-    """The caller's own id names the work inside, and comes back."""
-    response = await ask([(b"x-request-id", b"Order-7_retry.2")])
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"0199f2c41d347abc8def01a3456789ab",
+        b"4BF92F3577B34DA6A3CE929D0E0E4736",
+        b"0199f2c4-1d34-7abc-8def-01a3456789ab",
+        b"01ARZ3NDEKTSV4RRFFQ69G5FAV",
+    ],
+    ids=["32 digits", "large letters", "UUID", "ULID"],
+)
+async def test_a_generated_id_is_taken_and_echoed(sent: bytes) -> None:
+    """The caller's own id names the work inside, and comes back as it was."""
+    response = await ask([(b"x-request-id", sent)])
 
-    assert response.json() == "Order-7_retry.2"
-    assert response.headers["x-request-id"] == "Order-7_retry.2"
+    assert response.json() == response.headers["x-request-id"] == sent.decode()
 
 
 async def test_without_an_id_one_is_made() -> None:
@@ -48,40 +57,39 @@ async def test_without_an_id_one_is_made() -> None:
 @pytest.mark.parametrize(
     "sent",
     [
-        b"",
-        b"a" * 129,
-        b"a" * 10_000,
-        b"a b",
-        b"a;b",
-        b'a"b',
-        b"a\tb",
-        "naïve".encode(),
-        b"a\x7f",
-        b"${jndi:ldap}",
-        b"a/b",
+        pytest.param(b"", id="empty"),
+        pytest.param(b"order-7", id="word"),
+        pytest.param(b"4111111111111111", id="card"),
+        pytest.param(b"ann@mail.example", id="e-mail"),
+        pytest.param(b"eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2lnbmF0dXJl", id="token"),
+        pytest.param(b"DE89370400440532013000", id="IBAN"),
+        pytest.param(b"a" * 31, id="31 digits"),
+        pytest.param(b"a" * 33, id="33 digits"),
+        pytest.param(b"a" * 10_000, id="10k"),
+        pytest.param(b"{0199f2c4-1d34-7abc-8def-01a3456789ab}", id="braces"),
+        pytest.param(b"0199f2c41d34-7abc-8def-01a3456789ab", id="a hyphen less"),
+        pytest.param(b"01ARZ3NDEKTSV4RRFFQ69G5FAU", id="letter that no ULID has"),
+        pytest.param(b"81ARZ3NDEKTSV4RRFFQ69G5FAV", id="ULID of the year 10889"),
+        pytest.param(b"a" * 31 + b"\t", id="tab"),
+        pytest.param(b"a" * 31 + b"\n", id="line feed"),
+        pytest.param("\u0661".encode() * 16, id="digits of another script"),
     ],
-    ids=["empty", "129", "10k", "space", "semicolon", "quote", "tab", "utf-8", "control", "lookup", "slash"],
 )
-async def test_a_malformed_id_is_replaced(sent: bytes) -> None:
-    """Text that could break a header, a log line or a query is never echoed or passed on."""
+async def test_any_other_text_is_replaced(sent: bytes) -> None:
+    """What a person could have written is never echoed, logged or passed on."""
     response = await ask([(b"x-request-id", sent)])
 
     assert re.fullmatch(r"[0-9a-f]{32}", response.headers["x-request-id"])
-    assert response.json() == response.headers["x-request-id"]
-
-
-async def test_the_longest_id_is_taken() -> None:
-    """128 characters are still well-formed."""
-    assert (await ask([(b"x-request-id", b"a" * 128)])).json() == "a" * 128
+    assert response.json() == response.headers["x-request-id"] != sent.decode()
 
 
 def test_the_id_comes_back_over_a_socket_exactly_once() -> None:
     """A real server sends the header once, for an answer of the router too."""
     with serving(service()) as url:
-        response = httpx.get(f"{url}/nowhere", headers={"x-request-id": "abc"})
+        response = httpx.get(f"{url}/nowhere", headers={"x-request-id": "a" * 32})
 
     assert response.status_code == 404
-    assert response.headers.get_list("x-request-id") == ["abc"]
+    assert response.headers.get_list("x-request-id") == ["a" * 32]
 
 
 async def test_outbound_calls_carry_the_id() -> None:
@@ -89,12 +97,12 @@ async def test_outbound_calls_carry_the_id() -> None:
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(service()), base_url="http://test", event_hooks={"request": [add_request_id]}
     ) as client:
-        with context.bind(context.Context(request_id="from-here")):
+        with context.bind(context.Context(request_id="a" * 32)):
             passed_on = await client.get("/")
-            chosen = await client.get("/", headers={"x-request-id": "explicit"})
+            chosen = await client.get("/", headers={"x-request-id": "b" * 32})
 
-    assert passed_on.json() == "from-here"
-    assert chosen.json() == "explicit"
+    assert passed_on.json() == "a" * 32
+    assert chosen.json() == "b" * 32
 
 
 async def test_outside_any_work_no_id_is_sent() -> None:

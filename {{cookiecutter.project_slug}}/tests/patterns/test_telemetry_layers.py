@@ -90,11 +90,11 @@ def request_lines(log: io.BytesIO) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("service", [0, 1], indirect=True, ids=["not sampled", "sampled"])
 def test_the_log_line_carries_the_trace_that_goes_out(service: str, log: io.BytesIO) -> None:
     """Sampled or not, the line's trace id is the one that downstream services see, and its request id the caller's."""
-    response = httpx.get(f"{service}/things/7", headers={"x-request-id": "r-1"})
+    response = httpx.get(f"{service}/things/7", headers={"x-request-id": "a" * 32})
 
     (line,) = request_lines(log)
     _, trace_id, span_id, _ = response.json()["traceparent"].split("-")
-    assert (line["trace_id"], line["span_id"], line["request_id"]) == (trace_id, span_id, "r-1")
+    assert (line["trace_id"], line["span_id"], line["request_id"]) == (trace_id, span_id, "a" * 32)
 
 
 @pytest.mark.parametrize("service", [0.5], indirect=True)

@@ -35,7 +35,7 @@ class Context:
     tenant: str = ""
     """The customer whose data this work may touch; empty when none is known."""
     actor: str = ""
-    """Pseudonymous id of the caller, as in the token's `sub`."""
+    """Pseudonymous id of the caller: the token's `sub`, unless that tells who the person is."""
     deadline: float | None = None
     """Monotonic time after which nobody waits for the answer."""
     tally: Tally = field(default_factory=Tally, compare=False, repr=False)

@@ -53,6 +53,7 @@ def create_engine(settings: DatabaseSettings, *, application_name: str) -> Async
         max_overflow=0,  # a fixed bound: what does not fit waits here, not in PostgreSQL
         pool_timeout=settings.pool_timeout_seconds,
         pool_recycle=1800,
+        hide_parameters=True,  # exceptions and the engine's log show the statement, never what was bound to it
         connect_args={
             "timeout": settings.connect_timeout_seconds,
             "command_timeout": settings.statement_timeout_seconds + 1,  # the server's own limit comes first

@@ -2,9 +2,12 @@
 
 import os
 import random
+import re
 import time
 from uuid import UUID
 
+# A UUID with its hyphens or without, or a ULID.
+_ID = re.compile(r"[0-9a-fA-F]{32}|[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}|[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _VERSION_AND_VARIANT = 0x7 << 76 | 0b10 << 62
 _RANDOM_BITS = 0x0FFF_3FFF_FFFF_FFFF_FFFF  # 74 bits, around the places of version and variant
 
@@ -20,6 +23,11 @@ def uuid7() -> UUID:
 def uuid7_hex() -> str:
     """Return a new UUIDv7 as 32 hexadecimal digits, for what need not be secret: a fifth of the price of the other."""
     return f"{_with(random.getrandbits(80)):032x}"
+
+
+def is_id(text: str) -> bool:
+    """Tell whether `text`, which came from outside, has the shape of a generated id: no person writes that by hand."""
+    return _ID.fullmatch(text) is not None
 
 
 def _with(random_bits: int) -> int:

@@ -2,7 +2,7 @@
 
 Every answer that is not a success is one of these documents: from the domain, from validation, from the router (404,
 405), from a layer (401, 413) and from a bug (500). It carries a stable `code` and the `request_id`, and never a stack
-trace or a value that the client sent.
+trace or text that the client sent, be it a value or the name of a field.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.kit import asgi, context
 from app.kit.errors import AppError, Conflict, Forbidden, Invalid, NotFound, RateLimited, Unavailable
+from app.kit.redaction import location_of, redact
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -42,6 +43,8 @@ _CODE_BY_STATUS: Mapping[int, str] = {
 }
 _MAX_VALIDATION_ERRORS = 20  # a hostile body with 10 000 mistakes must not become a 1 MB answer
 _MAX_NAME = 64
+_QUOTES_THE_VALUE = {"union_tag_invalid": "Input tag is none of the expected tags"}
+"""Rules of pydantic whose message repeats what was sent, and what is said instead."""
 
 
 class ProblemDocument(BaseModel):
@@ -177,16 +180,22 @@ def _from_validation(error: RequestValidationError) -> Problem:
     if any(item["type"] == "json_invalid" for item in errors):
         return Problem(400, "malformed_request", "Malformed request", "The body is not valid JSON.")
     # `input` and `ctx` hold what the client sent, which may be a secret: only the place and the rule go back.
-    shown = [{"pointer": _pointer(item["loc"]), "detail": item["msg"]} for item in errors[:_MAX_VALIDATION_ERRORS]]
+    shown = [
+        {"pointer": _pointer(location_of(item)), "detail": _detail(item)} for item in errors[:_MAX_VALIDATION_ERRORS]
+    ]
     detail = f"{len(errors)} value(s) do not follow the API's description."
     return Problem(422, Invalid.code, Invalid.title, detail, errors=shown)
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:
     """Return where the mistake is, such as `#/items/0/quantity` (RFC 6901) or `query:limit`."""
-    # The name of an unknown field is the client's own: escaped, and cut so that the answer stays small.
-    place, *path = (str(part)[:_MAX_NAME].replace("~", "~0").replace("/", "~1") for part in location)
-    return "#/" + "/".join(path) if place == "body" else f"{place}:{'/'.join(path)}"
+    # The key of a mapping is the client's own: escaped, redacted, and cut so that the answer stays small.
+    place, *path = (redact(str(part))[:_MAX_NAME].replace("~", "~0").replace("/", "~1") for part in location)
+    return "#" + "".join(f"/{part}" for part in path) if place == "body" else f"{place}:{'/'.join(path)}"
+
+
+def _detail(error: Mapping[str, Any]) -> str:
+    return _QUOTES_THE_VALUE.get(error["type"], redact(error["msg"]))
 
 
 def _from_http_exception(error: HTTPException) -> Problem:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 Algorithm = Literal["ES256", "ES384", "EdDSA", "RS256", "PS256"]
 """Public-key signatures only: with a shared secret (HS256), whoever can verify could also forge."""
@@ -25,4 +25,10 @@ class AuthenticationSettings(BaseModel):
     jwks_stale_seconds: float = Field(86_400.0, gt=0, description="Age up to which keys serve while fetching fails.")
     jwks_cooldown_seconds: float = Field(5.0, gt=0, description="Shortest time between two fetches, whatever comes in.")
     jwks_timeout_seconds: float = Field(2.0, gt=0, description="Longest wait for one fetch.")
+    pseudonym_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="Key of the pseudonyms for subjects such as e-mail addresses, the same in each process that should "
+        "give the same ones; without it each process has its own.",
+    )
     verified_tokens: int = Field(4096, ge=0, description="Verified tokens remembered until they expire; 0 for none.")

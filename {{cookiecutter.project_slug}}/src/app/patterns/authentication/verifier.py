@@ -1,8 +1,10 @@
 """Turns the text of a token into a principal, or refuses it."""
 
 import hashlib
+import hmac
 import math
 import re
+import secrets
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,13 +14,14 @@ import httpx
 import jwt
 
 from app.kit.clock import Clock
+from app.kit.redaction import redact
 
 from .errors import Unauthenticated
 from .keys import KeySet
 from .settings import AuthenticationSettings
 
 _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
-_ACTOR = re.compile(r"[\x21-\x7e]{1,255}")  # printable and without spaces: it goes into logs and headers
+_SUBJECT = re.compile(r"[\x21-\x7e]{1,255}")  # printable and without spaces: it goes into logs and headers
 _MAX_KID_LENGTH = 256
 _REFUSALS: Mapping[type[jwt.PyJWTError], str] = {
     jwt.InvalidSignatureError: "The token's signature does not match.",
@@ -35,6 +38,7 @@ class Principal:
     """Who asks, for which tenant, and what they may do."""
 
     actor: str
+    """The token's subject, or a pseudonym for one that tells who the person is: safe for logs, spans and events."""
     tenant: str
     scopes: frozenset[str]
 
@@ -55,6 +59,8 @@ class TokenVerifier:
         self._clock = clock
         self._keys = KeySet(settings, client=client, clock=clock)
         self._verified: OrderedDict[bytes, _Verified] = OrderedDict()
+        key = settings.pseudonym_key
+        self._pseudonym_key = key.get_secret_value().encode() if key else secrets.token_bytes(32)
 
     async def verify(self, token: str) -> Principal:
         """Return the principal that `token` proves.
@@ -75,7 +81,7 @@ class TokenVerifier:
         kid = _key_id(token, self._settings)
         key = await self._keys.get(kid)
         claims = self._decode(token, key)
-        verified = _Verified(_principal(claims), kid, key, self._check_times(claims))
+        verified = _Verified(self._principal(claims), kid, key, self._check_times(claims))
         self._remember(digest, verified)
         return verified.principal
 
@@ -98,6 +104,22 @@ class TokenVerifier:
             raise _refusal(exc) from exc
         except (ValueError, RecursionError) as exc:  # numbers with 5000 digits, nesting without end
             raise Unauthenticated("The token is malformed.") from exc
+
+    def _principal(self, claims: Mapping[str, Any]) -> Principal:
+        tenant, subject, scope = claims.get("tenant"), claims.get("sub"), claims.get("scope", "")
+        if not isinstance(tenant, str) or not _TENANT.fullmatch(tenant):
+            raise Unauthenticated("The token names no valid tenant.")
+        if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject):
+            raise Unauthenticated("The token names no valid subject.")
+        if not isinstance(scope, str):
+            raise Unauthenticated("The token's scope is malformed.")
+        return Principal(actor=self._actor(subject), tenant=tenant, scopes=frozenset(scope.split()))
+
+    def _actor(self, subject: str) -> str:
+        if redact(subject) == subject:
+            return subject
+        # Some issuers use e-mail addresses. A digest without a key could be found by trying addresses.
+        return hmac.digest(self._pseudonym_key, subject.encode(), "sha256").hex()[:32]
 
     def _check_times(self, claims: Mapping[str, Any]) -> float:
         now, leeway = self._now(), self._settings.leeway_seconds
@@ -130,17 +152,6 @@ def _key_id(token: str, settings: AuthenticationSettings) -> str:
     if not isinstance(kid, str) or not 0 < len(kid) <= _MAX_KID_LENGTH:
         raise Unauthenticated("The token does not name its key.")
     return kid
-
-
-def _principal(claims: Mapping[str, Any]) -> Principal:
-    tenant, actor, scope = claims.get("tenant"), claims.get("sub"), claims.get("scope", "")
-    if not isinstance(tenant, str) or not _TENANT.fullmatch(tenant):
-        raise Unauthenticated("The token names no valid tenant.")
-    if not isinstance(actor, str) or not _ACTOR.fullmatch(actor):
-        raise Unauthenticated("The token names no valid subject.")
-    if not isinstance(scope, str):
-        raise Unauthenticated("The token's scope is malformed.")
-    return Principal(actor=actor, tenant=tenant, scopes=frozenset(scope.split()))
 
 
 def _check_not_expired(expires_at: float, now: float, leeway: float) -> None:

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.kit.clock import wait_or_stop
 from app.kit.context import Context, bind
 from app.kit.db import transaction
+from app.kit.redaction import attributes_of
 
 from . import telemetry
 from .events import MalformedEvent, ReceivedEvent, parse
@@ -150,7 +151,7 @@ class Consumer:
                 fresh = await self._apply(event)
         except Exception as exc:  # noqa: BLE001 - whatever a handler raises, the message must come again
             telemetry.MESSAGES_HANDLED.labels(self._name, "failed").inc()
-            trace.get_current_span().record_exception(exc)
+            trace.get_current_span().add_event("exception", attributes_of(exc))
             deliveries = message.metadata.num_delivered or 1
             delay = min(self._settings.retry_seconds * 2.0 ** min(deliveries - 1, 32), self._settings.retry_max_seconds)
             _log.exception("inbox.message_failed", consumer=self._name, event_type=event.type, retry_seconds=delay)

@@ -1,30 +1,40 @@
 """CloudEvents 1.0 in JSON, structured mode, as the other side of the broker wrote it."""
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from app.kit.ids import is_id
+from app.kit.redaction import redact
 
 
 class MalformedEvent(Exception):
     """The message is no CloudEvent; delivering it again will not help."""
 
 
+def _id_or_nothing(text: str) -> str:
+    return text if is_id(text) else ""
+
+
 class ReceivedEvent(BaseModel):
-    """One event. Attributes this consumer does not know are ignored: producers may add some."""
+    """One event. Attributes this consumer does not know are ignored: producers may add some.
+
+    What names the work in logs and spans has a shape: a producer's mistake must not put a customer's text there.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     specversion: Literal["1.0"]
     id: UUID
     source: str = Field(min_length=1)
-    type: str = Field(min_length=1)
+    type: str = Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+$", max_length=100)
     subject: str
     time: datetime
-    tenant: str = ""
-    actor: str = ""
-    requestid: str = ""
+    tenant: str = Field("", pattern=r"^([a-z0-9][a-z0-9-]{0,62})?$")
+    actor: Annotated[str, AfterValidator(redact)] = ""
+    requestid: Annotated[str, AfterValidator(_id_or_nothing)] = ""
     traceparent: str = ""
     tracestate: str = ""
     data: dict[str, Any]

@@ -5,7 +5,7 @@ Not when: the program is a script that one person watches.
 Costs:    about 12 microseconds a line; one line a request.
 Fails:    a value that cannot be rendered is replaced by its bounded `repr`, never raised at the caller. Writing blocks
           when whatever reads standard output stops reading: that is the price of losing nothing.
-Copy:     this folder, kit/asgi.py, kit/context.py.
+Copy:     this folder, kit/asgi.py, kit/context.py, kit/redaction.py.
 Origin:   the canonical log line (Leach, "Fast and flexible observability with canonical log lines", 2019); "The
           Twelve-Factor App" XI (logs as event streams).
 """

@@ -13,6 +13,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.kit import asgi
+from app.kit.redaction import attributes_of
 
 from .enrichment import of_current_work
 
@@ -122,7 +123,7 @@ def _finish(span: Span, scope: Scope, exchange: asgi.Exchange, failure: Exceptio
         **of_current_work(),  # once more: by now the tenant is known
     }
     if failure is not None:
-        span.record_exception(failure)
+        span.add_event("exception", attributes_of(failure))  # not `record_exception`, which quotes values
     if exchange.failed:
         attributes["error.type"] = type(failure).__qualname__ if failure else str(exchange.status)
         span.set_status(StatusCode.ERROR)
