@@ -12,13 +12,13 @@ from starlette.types import Scope
 UNMATCHED = "unmatched"
 OTHER_METHOD = "_OTHER"
 """What the semantic conventions of OpenTelemetry call a method that nobody knows."""
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
 
 def method(scope: Scope) -> str:
     """Return the request method, or `OTHER_METHOD`: safe as a label, since it is never text that the client chose."""
     sent: str = scope["method"]
-    return sent if sent in _METHODS else OTHER_METHOD
+    return sent if sent in METHODS else OTHER_METHOD
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:
