@@ -10,10 +10,10 @@ from prometheus_client import disable_created_metrics
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.kit.clock import SystemClock
-from app.kit.db import create_engine
+from app.kit.db import Base, create_engine
 from app.orders.payments import HttpPaymentProvider  # domain: orders
 from app.orders.service import Orders  # domain: orders
-from app.patterns import metrics, migrations, structured_logging, tracing
+from app.patterns import database_telemetry, metrics, migrations, structured_logging, tracing
 from app.patterns.health import Health
 from app.patterns.outbox import Notifier
 from app.patterns.request_id import add_request_id
@@ -43,7 +43,10 @@ def configure_telemetry(settings: Settings) -> TracerProvider:
 async def open_resources(settings: Settings, provider: TracerProvider, *, role: str) -> AsyncIterator[Resources]:
     """Open everything lazily: a dependency that is down now does not keep the process from starting."""
     clock = SystemClock()
-    engine = create_engine(settings.database, application_name=f"{settings.service}-{role}")
+    engine = create_engine(
+        settings.database, application_name=f"{settings.service}-{role}", poolclass=database_telemetry.MeasuredPool
+    )
+    database_telemetry.instrument(engine, tables=Base.metadata.tables, provider=provider)
     http_client = httpx.AsyncClient(event_hooks={"request": [add_request_id]})
     tracing.instrument_client(http_client, provider)
     payments = HttpPaymentProvider(http_client, settings.payments)  # domain: orders
