@@ -15,6 +15,7 @@ from app.orders.payments import HttpPaymentProvider  # domain: orders
 from app.orders.service import Orders  # domain: orders
 from app.patterns import database_telemetry, metrics, migrations, structured_logging, tracing
 from app.patterns.health import Health
+from app.patterns.outbound_telemetry import MeasuredClient
 from app.patterns.outbox import Notifier
 from app.patterns.request_id import add_request_id
 from app.settings import Settings
@@ -47,8 +48,10 @@ async def open_resources(settings: Settings, provider: TracerProvider, *, role: 
         settings.database, application_name=f"{settings.service}-{role}", poolclass=database_telemetry.MeasuredPool
     )
     database_telemetry.instrument(engine, tables=Base.metadata.tables, provider=provider)
-    http_client = httpx.AsyncClient(event_hooks={"request": [add_request_id]})
-    tracing.instrument_client(http_client, provider)
+    known_hosts = [
+        httpx.URL(settings.payments.url).host,  # domain: orders
+    ]
+    http_client = MeasuredClient(known_hosts=known_hosts, provider=provider, event_hooks={"request": [add_request_id]})
     payments = HttpPaymentProvider(http_client, settings.payments)  # domain: orders
     try:
         async with (

@@ -15,14 +15,11 @@ from collections.abc import Collection
 from contextvars import ContextVar
 from uuid import uuid4
 
-import httpx
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
-from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.propagate import set_global_textmap
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -95,11 +92,6 @@ def shut_down(provider: TracerProvider, *, timeout_seconds: float = 5.0) -> None
     sending = threading.Thread(target=provider.shutdown, daemon=True)
     sending.start()
     sending.join(timeout_seconds)
-
-
-def instrument_client(client: httpx.AsyncClient, provider: trace.TracerProvider) -> None:
-    """Give each outbound call a client span, and pass the trace on in `traceparent`."""
-    HTTPXClientInstrumentor.instrument_client(client, tracer_provider=provider, meter_provider=NoOpMeterProvider())
 
 
 def telemetry(provider: TracerProvider) -> TelemetryConfig:
