@@ -22,6 +22,7 @@ from app.patterns.authentication import Authentication, TokenVerifier, Unauthent
 from app.patterns.body_limit import BodyLimit, BodyTooLarge
 from app.patterns.health import Health, HealthProbes
 from app.patterns.metrics import MetricsEndpoint, RedMetrics
+from app.patterns.outbound_telemetry import MeasuredClient
 from app.patterns.request_id import RequestId
 from app.patterns.structured_logging import AccessLog
 from app.patterns.tracing import RequestSpans
@@ -39,7 +40,8 @@ OWN_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": Fa
 def create_app(settings: Settings, health: Health) -> FastAPI:
     """Return the ASGI application; it opens its connections when the server starts it."""
     provider = configure_telemetry(settings)
-    keys_client = httpx.AsyncClient()
+    keys_host = httpx.URL(settings.authentication.jwks_url).host
+    keys_client = MeasuredClient(known_hosts=[keys_host], provider=provider)
     verifier = TokenVerifier(settings.authentication, client=keys_client, clock=SystemClock())
     route_of = RouteTemplates()
 

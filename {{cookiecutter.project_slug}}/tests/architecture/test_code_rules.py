@@ -2,7 +2,6 @@
 
 import ast
 import re
-from collections import Counter
 from http import HTTPStatus
 from pathlib import Path
 
@@ -11,19 +10,16 @@ import pytest
 from tests.support.source import APP, called_name, calls, domains, modules, name_of, parsed
 
 MAX_LINES = 300
-READS_THE_ENVIRONMENT = {
-    # The OpenTelemetry packages read this switch themselves, at their first use, and offer no argument for it.
-    "src/app/patterns/tracing/provider.py": {"_SEMCONV_OPT_IN"},
-}
+READS_THE_ENVIRONMENT: dict[str, set[str]] = {}  # whose libraries take a switch from nowhere else
 KNOWS_STATUSES = {
     "src/app/kit/asgi.py": "knows what the server sends when nobody has answered, and tells our failures from refusals",
     "src/app/kit/problems.py": "errors become answers here",
     "src/app/main.py": "says which errors are more than their category",
     "src/app/patterns/health.py": "a probe's answer is its status",
+    "src/app/patterns/outbound_telemetry.py": "tells refusals of others from their answers",
     "src/app/orders/payments.py": "reads the statuses of the provider",
 }
 LEVELS = {"debug", "info", "warning", "error", "critical", "exception", "log"}
-INSTRUMENTS = {"Counter", "Gauge", "Histogram", "Summary", "Info", "Enum", "HistogramMetricFamily"}
 SOURCES = modules("src")
 SOURCE = pytest.mark.parametrize("path", SOURCES, ids=name_of)
 
@@ -80,29 +76,6 @@ def test_events_of_the_log_have_static_dotted_names(path: Path) -> None:
     assert wrong == []
 
 
-def test_a_metric_has_one_definition() -> None:
-    """Each name is spelled once in all the code, and follows Prometheus: base units, counters end in `_total`."""
-    defined = [
-        (called_name(call), name)
-        for path in SOURCES
-        for call in calls(path)
-        if called_name(call) in INSTRUMENTS and call.args
-        for name in _literal(path, call.args[0])
-    ]
-    names = {name for _, name in defined}
-    spelled = Counter(
-        node.value
-        for path in SOURCES
-        for node in ast.walk(parsed(path))
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value in names
-    )
-
-    assert len(defined) > 10
-    assert {name: count for name, count in spelled.items() if count > 1} == {}
-    assert [name for kind, name in defined if name.endswith("_total") != (kind == "Counter")] == []
-    assert [name for name in names if re.search(r"_(ms|millis|milliseconds|minutes|kb|mb)(_|$)", name)] == []
-
-
 @pytest.mark.parametrize("domain", domains())
 def test_what_a_domain_has_on_floor_4_is_marked(domain: str) -> None:
     """Every line of floor 4 that names a domain says so: it is found when the next is added, or this one removed."""
@@ -146,18 +119,6 @@ def _keys_of_environ(node: ast.AST) -> list[ast.expr]:
         case ast.Call(func=ast.Attribute(attr="getenv" | "putenv"), args=[key, *_]):
             return [key]
     return []
-
-
-def _literal(path: Path, name: ast.expr) -> list[str]:
-    """Return the text of a literal, or of the constant of this module that `name` stands for."""
-    if isinstance(name, ast.Constant):
-        return [str(name.value)]
-    constants = (node for node in parsed(path).body if isinstance(node, ast.Assign))
-    return [
-        str(constant.value.value)
-        for constant in constants
-        if isinstance(constant.value, ast.Constant) and ast.unparse(constant.targets[0]) == ast.unparse(name)
-    ]
 
 
 def _imported_from(path: Path, domain: str) -> list[str]:

@@ -1,5 +1,7 @@
 """patterns/metrics.py: the RED histogram, from the request to what a scraper reads."""
 
+import asyncio
+import gc
 from collections.abc import Mapping
 
 import httpx
@@ -8,15 +10,18 @@ from fastapi import APIRouter, FastAPI
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
-from prometheus_client import CollectorRegistry, parser
+from prometheus_client import REGISTRY, CollectorRegistry, parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from starlette.middleware import Middleware
 from starlette.types import Receive, Scope, Send
 
 from app.kit import problems
 from app.kit.asgi import RouteTemplates
+from app.kit.clock import ManualClock
+from app.kit.histogram import Distribution
+from app.kit.instruments import DECLARED, OTHER, Guarded
 from app.patterns import metrics
-from app.patterns.metrics import BUCKETS, MetricsEndpoint, RedMetrics, RequestDuration
+from app.patterns.metrics import BUCKETS, MetricsEndpoint, RedMetrics, request_duration
 
 OPENMETRICS = {"accept": "application/openmetrics-text; version=1.0.0"}
 TRACE_ID = 0x4BF92F3577B34DA6A3CE929D0E0E4736
@@ -29,13 +34,13 @@ def registry() -> CollectorRegistry:
 
 
 @pytest.fixture
-def histogram(registry: CollectorRegistry) -> RequestDuration:
+def histogram(registry: CollectorRegistry) -> Guarded[Distribution]:
     """The histogram, empty."""
-    return RequestDuration(registry=registry)
+    return request_duration(registry=registry)
 
 
 @pytest.fixture
-def app(registry: CollectorRegistry, histogram: RequestDuration) -> FastAPI:
+def app(registry: CollectorRegistry, histogram: Guarded[Distribution]) -> FastAPI:
     """A service whose one router is included under /v1 and /v2."""
     app = FastAPI(
         middleware=[
@@ -101,7 +106,7 @@ async def test_a_bug_is_counted_as_500(app: FastAPI, registry: CollectorRegistry
 
 
 async def test_an_application_that_fails_without_an_answer_is_counted_as_500(
-    histogram: RequestDuration, registry: CollectorRegistry
+    histogram: Guarded[Distribution], registry: CollectorRegistry
 ) -> None:
     """With no layer inside that answers, the server does; the failure still counts."""
 
@@ -125,6 +130,18 @@ async def test_unknown_paths_and_methods_make_no_labels(app: FastAPI, registry: 
     assert counts(registry) == {("unmatched", "GET", "404"): 20, ("unmatched", "_OTHER", "404"): 20}
 
 
+async def test_whatever_is_observed_the_histogram_stays_under_its_limit(
+    histogram: Guarded[Distribution], registry: CollectorRegistry
+) -> None:
+    """Even if routes, methods and statuses were the client's to choose, series would not grow past the declaration."""
+    for number in range(10_000):
+        histogram.labels(f"/{number % 997}", f"METHOD{number}", str(number % 503)).observe(0.1)
+
+    declared = DECLARED["http_server_request_duration_seconds"]
+    assert len(counts(registry)) <= declared.label_sets == 200
+    assert {method for _route, method, _status in counts(registry)} == {OTHER}
+
+
 async def test_a_refusal_of_a_known_path_keeps_its_template(app: FastAPI, registry: CollectorRegistry) -> None:
     """422 and 405 belong to the route that refused."""
     await request(app, "/v1/things/seven")
@@ -140,10 +157,10 @@ async def test_a_refusal_of_a_known_path_keeps_its_template(app: FastAPI, regist
     ("seconds", "bucket"), [(0.0, "0.005"), (0.005, "0.005"), (0.0051, "0.01"), (5.5, "5.5"), (60.0, "+Inf")]
 )
 def test_a_duration_falls_into_its_bucket(
-    histogram: RequestDuration, registry: CollectorRegistry, seconds: float, bucket: str
+    histogram: Guarded[Distribution], registry: CollectorRegistry, seconds: float, bucket: str
 ) -> None:
     """Bounds include their value; buckets are cumulative; count and sum agree with them."""
-    histogram.observe(route="/x", method="GET", status=200, seconds=seconds)
+    histogram.labels("/x", "GET", "200").observe(seconds)
 
     (family,) = registry.collect()
     buckets = {sample.labels["le"]: sample.value for sample in family.samples if sample.name.endswith("_bucket")}
@@ -201,3 +218,66 @@ def test_build_info_shows_the_build_that_runs() -> None:
     assert [(sample.labels, sample.value) for sample in family.samples] == [
         ({"service": "orders", "version": "2", "env": "test"}, 1)
     ]
+
+
+class LateClock(ManualClock):
+    """A clock whose sleeper is woken late, twice; then it sleeps for ever."""
+
+    def __init__(self, *late_seconds: float) -> None:
+        super().__init__()
+        self._late_seconds = list(late_seconds)
+        self.done = asyncio.Event()
+
+    async def sleep(self, seconds: float) -> None:
+        if not self._late_seconds:
+            self.done.set()
+            await asyncio.Event().wait()
+        await super().sleep(seconds + self._late_seconds.pop(0))
+
+
+async def test_the_event_loops_delay_is_measured() -> None:
+    """What the watcher observes is how much later than asked it is woken."""
+    before = lag()
+    clock = LateClock(0.3, 0.0)
+
+    async with metrics.watched_event_loop(clock):
+        await clock.done.wait()
+
+    after = {name: value - before[name] for name, value in lag().items()}
+    assert (after["0.25"], after["0.5"], after["+Inf"]) == (1, 2, 2)
+    assert after["sum"] == pytest.approx(0.3)
+
+
+async def test_the_watcher_ends_with_its_block() -> None:
+    """Nothing of it is left, and the tasks that are left are counted at each scrape."""
+    before = asyncio.all_tasks()
+
+    async with metrics.watched_event_loop(ManualClock()):
+        inside = REGISTRY.get_sample_value("asyncio_tasks")
+
+    assert inside == len(before) + 1
+    assert asyncio.all_tasks() == before
+    assert REGISTRY.get_sample_value("asyncio_tasks") == len(before)
+
+
+def test_the_process_shows_itself() -> None:
+    """CPU, memory, open files, garbage collections and the interpreter: from prometheus_client, and switched on."""
+    gc.collect()
+
+    values = {
+        name: REGISTRY.get_sample_value(name)
+        for name in (
+            "process_cpu_seconds_total",
+            "process_resident_memory_bytes",
+            "process_open_fds",
+            "process_max_fds",
+        )
+    }
+    assert [name for name, value in values.items() if not value] == []
+    assert REGISTRY.get_sample_value("python_gc_collections_total", {"generation": "2"})
+
+
+def lag() -> dict[str, float]:
+    """Return the buckets and the sum of the event loop's delays."""
+    (family,) = [family for family in REGISTRY.collect() if family.name == "event_loop_lag_seconds"]
+    return {sample.labels.get("le", sample.name.rpartition("_")[2]): sample.value for sample in family.samples}

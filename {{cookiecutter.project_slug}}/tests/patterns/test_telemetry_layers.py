@@ -21,7 +21,7 @@ from app.kit.problems import Problems
 from app.patterns import tracing
 from app.patterns.body_limit import BodyLimit
 from app.patterns.health import Health, HealthProbes
-from app.patterns.metrics import MetricsEndpoint, RedMetrics, RequestDuration
+from app.patterns.metrics import MetricsEndpoint, RedMetrics, request_duration
 from app.patterns.request_id import RequestId
 from app.patterns.structured_logging import AccessLog
 from app.patterns.structured_logging.lines import Lines, install, renderer
@@ -64,7 +64,7 @@ def service(
             Middleware(MetricsEndpoint, registry=registry),
             Middleware(RequestId),
             Middleware(RequestSpans, tracer_provider=provider, ratio=settings.ratio, route_of=route_of),
-            Middleware(RedMetrics, route_of=route_of, histogram=RequestDuration(registry=registry)),
+            Middleware(RedMetrics, route_of=route_of, histogram=request_duration(registry=registry)),
             Middleware(AccessLog, route_of=route_of),
             Middleware(Problems, statuses={}),
             Middleware(BodyLimit, max_bytes=100),

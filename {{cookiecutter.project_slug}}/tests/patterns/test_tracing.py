@@ -247,26 +247,6 @@ async def test_a_bug_is_on_the_span() -> None:
     assert server.name == "GET /v1/bug"
 
 
-@pytest.mark.parametrize("ratio", [0, 1])
-async def test_an_outbound_call_continues_the_trace(ratio: int) -> None:
-    """One trace id on both sides of a call; the client span is the parent of the remote server span."""
-    remote = Service(ratio=1 - ratio)  # decides nothing: its caller has
-    client = httpx.AsyncClient(transport=httpx.ASGITransport(remote.app), base_url="http://remote")
-    local = Service(ratio=ratio)
-    tracing.instrument_client(client, local.provider)
-
-    async def call() -> str:
-        there: str = (await client.get("/v1/things/7")).json()["traceparent"]
-        return f"{there} {see()['traceparent']}"
-
-    local.app.add_api_route("/call", call)
-    there, here = (await local.get("/call")).json().split(" ")
-
-    assert there.split("-")[1] == here.split("-")[1]
-    assert local.names == ["GET", "GET /call"][: 2 * ratio]
-    assert len(remote.names) == 2 * ratio
-
-
 def test_over_a_socket_each_request_is_decided_by_itself() -> None:
     """A real server on one connection: some requests are sampled, some are not, ids never repeat."""
     service = Service(ratio=0.5)

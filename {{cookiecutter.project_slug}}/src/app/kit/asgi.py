@@ -16,13 +16,13 @@ OTHER_METHOD = "_OTHER"
 _SERVER_ERROR = 500
 _EXCHANGE = "exchange"
 _ROUTE = "route_template"
-_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 
 
 def method(scope: Scope) -> str:
     """Return the request method, or `OTHER_METHOD`: safe as a label, since it is never text that the client chose."""
     sent: str = scope["method"]
-    return sent if sent in _METHODS else OTHER_METHOD
+    return sent if sent in METHODS else OTHER_METHOD
 
 
 def header(scope: Scope, name: bytes) -> bytes | None:

@@ -9,6 +9,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from app.kit.errors import Unavailable
 
@@ -45,10 +46,16 @@ class DatabaseUnavailable(Unavailable):
     code = "database_unavailable"
 
 
-def create_engine(settings: DatabaseSettings, *, application_name: str) -> AsyncEngine:
+def create_engine(
+    settings: DatabaseSettings,
+    *,
+    application_name: str,
+    poolclass: type[AsyncAdaptedQueuePool] = AsyncAdaptedQueuePool,
+) -> AsyncEngine:
     """Return an engine; nothing connects before the first use."""
     return create_async_engine(
         settings.url.get_secret_value(),
+        poolclass=poolclass,
         pool_size=settings.pool_size,
         max_overflow=0,  # a fixed bound: what does not fit waits here, not in PostgreSQL
         pool_timeout=settings.pool_timeout_seconds,

@@ -5,8 +5,8 @@ Not when: the handler is idempotent by nature - an upsert of the event's own sta
 Costs:    one insert per event in the handler's transaction; one message in flight per consumer.
 Fails:    handler raises -> its transaction rolls back, the message comes again after a growing pause, and those
           behind it wait; killed between commit and acknowledgement -> delivered again, dropped by the primary key.
-Copy:     this folder, kit/clock.py, kit/context.py, kit/db.py, kit/errors.py, kit/ids.py, kit/redaction.py,
-          migration 0002_inbox.
+Copy:     this folder, kit/clock.py, kit/context.py, kit/db.py, kit/errors.py, kit/histogram.py, kit/ids.py,
+          kit/instruments.py, kit/redaction.py, migration 0002_inbox.
 Origin:   "Idempotent Receiver", Hohpe and Woolf, Enterprise Integration Patterns (2003).
 
     events.py     the CloudEvents envelope, parsed

@@ -6,7 +6,7 @@ Costs:    about 3 microseconds for a request that is not sampled, 60 for one tha
 Fails:    collector down or slow -> finished spans wait, at most `queue_size`; what comes on top is dropped and counted,
           requests never wait. A caller decides sampling by its `traceparent`: strip the header at the edge if callers
           are strangers.
-Copy:     this folder, kit/asgi.py, kit/context.py, kit/redaction.py.
+Copy:     this folder, kit/asgi.py, kit/context.py, kit/histogram.py, kit/instruments.py, kit/redaction.py.
 Origin:   Dapper (Sigelman and others, 2010); W3C Trace Context; OpenTelemetry and its semantic conventions.
 
     provider.py    the process's tracer provider: identity and sampling
@@ -15,7 +15,7 @@ Origin:   Dapper (Sigelman and others, 2010); W3C Trace Context; OpenTelemetry a
     export.py      the way to the collector
 """
 
-from .provider import TracingSettings, configure, instrument_client, shut_down
+from .provider import TracingSettings, configure, shut_down
 from .requests import RequestSpans
 
-__all__ = ["RequestSpans", "TracingSettings", "configure", "instrument_client", "shut_down"]
+__all__ = ["RequestSpans", "TracingSettings", "configure", "shut_down"]

@@ -1,14 +1,10 @@
 """The process's tracer provider: identity, sampling, and the way to the collector."""
 
-import os
 import threading
 from uuid import uuid4
 
-import httpx
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
-from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.propagate import set_global_textmap
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
@@ -18,8 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from .enrichment import Enrichment
 from .export import BoundedExport
 from .requests import PROPAGATOR, HandedDownIds
-
-_SEMCONV_OPT_IN = "OTEL_SEMCONV_STABILITY_OPT_IN"
 
 
 class TracingSettings(BaseModel):
@@ -39,9 +33,6 @@ class TracingSettings(BaseModel):
 
 def configure(settings: TracingSettings, *, service: str, env: str, version: str) -> TracerProvider:
     """Set up OpenTelemetry for this process; call it once, before anything is instrumented."""
-    # The contrib packages still speak the names of 2021 (`http.method`) unless told so before their first use.
-    opted_in = set(filter(None, os.environ.get(_SEMCONV_OPT_IN, "").split(",")))
-    os.environ[_SEMCONV_OPT_IN] = ",".join(sorted(opted_in | {"http"}))
     set_global_textmap(PROPAGATOR)
     provider = TracerProvider(
         resource=Resource.create(
@@ -76,8 +67,3 @@ def shut_down(provider: TracerProvider, *, timeout_seconds: float = 5.0) -> None
     sending = threading.Thread(target=provider.shutdown, daemon=True)
     sending.start()
     sending.join(timeout_seconds)
-
-
-def instrument_client(client: httpx.AsyncClient, provider: trace.TracerProvider) -> None:
-    """Give each outbound call a client span, and pass the trace on in `traceparent`."""
-    HTTPXClientInstrumentor.instrument_client(client, tracer_provider=provider, meter_provider=NoOpMeterProvider())
