@@ -147,12 +147,28 @@ def test_an_error_code_has_its_place(log: Log, code: object, written: str | None
     assert log.lines[0]["error_code"] == written
 
 
-def test_arguments_that_do_not_fit_the_message_lose_nothing() -> None:
-    """A library's broken call still leaves its message."""
-    with configured_log() as log:  # here, to take pytest's own handler away: it would raise
-        logging.getLogger("library").error("%d things", "many")
+class Mute:
+    """Fails at being shown."""
 
-    assert log.lines[0]["message"] == "%d things"
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments", "written"),
+    [
+        pytest.param("%d things", ["many"], "%d things", id="arguments that do not fit"),
+        pytest.param("%s things", [Mute()], "%s things", id="arguments that cannot be shown"),
+        pytest.param(Mute(), [], "<Mute: __repr__ failed>", id="message that cannot be shown"),
+        pytest.param({"things": 2}, [], "{'things': 2}", id="message that is none"),
+    ],
+)
+def test_a_librarys_broken_call_loses_nothing(message: object, arguments: list[object], written: str) -> None:
+    """It still leaves its message, and nothing is raised."""
+    with configured_log() as log:  # here, to take pytest's own handler away: it would raise
+        logging.getLogger("library").error(message, *arguments)
+
+    assert log.lines[0]["message"] == written
 
 
 def test_lines_below_the_level_are_dropped() -> None:

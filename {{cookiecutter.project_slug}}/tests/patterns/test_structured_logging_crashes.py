@@ -45,7 +45,8 @@ _LIVE = "watch_interpreter(settings, service='orders')"
 
 def run(program: str, folder: Path) -> tuple[list[dict[str, Any]], subprocess.CompletedProcess[bytes]]:
     """Run a program with this logging; return its lines, each of which keeps to the schema."""
-    done = subprocess.run([sys.executable, "-c", _SETUP + program, folder], capture_output=True, check=False)
+    argv = [sys.executable, "-c", _SETUP + program, folder]
+    done = subprocess.run(argv, capture_output=True, check=False, timeout=60)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(line, broken) for line in lines if (broken := violations(line))] == []
     return lines, done
@@ -109,6 +110,21 @@ def test_a_process_that_lives_is_not_taken_for_one_that_crashed(tmp_path: Path) 
 
     assert second == []
     assert [line["crashed_pid"] for line in third] == [first.pid]
+
+
+def test_processes_with_the_same_id_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    """In containers that share the folder every process may be number 1: each has a note of its own."""
+    lines, done = run(f"{_LIVE}; {_LIVE}", tmp_path)
+
+    assert (lines, done.returncode) == ([], 0)
+
+
+def test_a_process_that_ends_now_is_no_reason_to_fail(tmp_path: Path) -> None:
+    """A note that goes away while it is looked at was of a process that has ended well."""
+    (tmp_path / "orders.7.gone.crash").symlink_to(tmp_path / "nowhere")
+    lines, _ = run(_LIVE, tmp_path)
+
+    assert lines == []
 
 
 def test_a_process_that_ends_leaves_nothing_behind(tmp_path: Path) -> None:

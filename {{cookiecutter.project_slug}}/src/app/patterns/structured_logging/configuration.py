@@ -11,7 +11,7 @@ from .crashes import take_over_hooks
 from .lines import Lines, install, installed
 from .output import standard_output
 from .settings import LoggingSettings
-from .values import library_event
+from .values import library_event, message
 from .volume import VOLUME, Volume
 
 # Libraries whose INFO is noise beside our own events. httpx writes each call's full address, query string included.
@@ -70,10 +70,10 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            message = record.getMessage()
+            said: object = record.getMessage()
         except Exception:  # noqa: BLE001 - arguments that do not fit the message, or cannot be shown
-            message = str(record.msg)
-        fields: dict[str, object] = {"message": message, "exc_info": record.exc_info}
+            said = record.msg
+        fields = {"message": message(said), "exc_info": record.exc_info}
         # asyncio says so of a task, a future or a callback whose failure nobody waited for, whatever the loop.
         crashed = record.name == "asyncio" and bool(record.exc_info)
         event = "task.crashed" if crashed else library_event(record.name)

@@ -6,9 +6,9 @@ left, and it needs a place that outlives the process: inside a container, a volu
 
 import atexit
 import faulthandler
-import fcntl
 import os
 import re
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +23,9 @@ from .lines import installed
 from .settings import LoggingSettings
 from .values import text
 
+if sys.platform != "win32":
+    import fcntl
+
 _MODULE = "python"
 _MAX_NOTE = 65_536
 _REASON = re.compile(r"Fatal Python error: (.+)")
@@ -32,13 +35,16 @@ _FRAME = re.compile(r'  File "(.+)", line (\d+) in (.+)')
 
 def watch_interpreter(settings: LoggingSettings, *, service: str) -> None:
     """Log the crashes that earlier processes of `service` have left a note of, and let this one leave one, too."""
+    if sys.platform == "win32":
+        return  # no lock there that ends with its process, however it ends
     try:
         folder = settings.crash_folder or Path(tempfile.gettempdir(), "crashes")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(folder / "lock"):  # or a process that starts now would take a note for one that was left
             for path in sorted(folder.glob(f"{service}.*.crash")):
-                _clear_up(path)
-            _open_note(folder / f"{service}.{os.getpid()}.crash")
+                with suppress(FileNotFoundError):  # its process ends at this moment
+                    _clear_up(path)
+            _open_note(folder, f"{service}.{os.getpid()}.")
     except OSError as exc:  # a service without this is better than no service
         installed().log("warning", _MODULE, "process.unwatched", {"reason": str(exc)})
 
@@ -59,19 +65,21 @@ def _clear_up(path: Path) -> None:
             return
         note = file.read(_MAX_NOTE)
         if note:
-            pid = path.name.split(".")[-2]
-            crashed_at = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="milliseconds")
             lines = installed()
             line = lines.head("critical", _MODULE, "process.crashed", context.Context())
-            lines.write(line | {"crashed_at": crashed_at, "crashed_pid": int(pid), "exception": _described(note)})
+            crashed_at = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="milliseconds")
+            pid = int(path.name.split(".")[1])
+            lines.write(line | {"crashed_at": crashed_at, "crashed_pid": pid, "exception": _described(note)})
         path.unlink()
 
 
-def _open_note(path: Path) -> None:
-    file = path.open("w")
+def _open_note(folder: Path, prefix: str) -> None:
+    # Its name is unique also among containers that share the folder, where every process has the same id.
+    number, name = tempfile.mkstemp(dir=folder, prefix=prefix, suffix=".crash")
+    file = os.fdopen(number, "w")
     fcntl.flock(file, fcntl.LOCK_EX)  # for as long as the process lives, however it ends
     faulthandler.enable(file)
-    atexit.register(_close_note, file, path)
+    atexit.register(_close_note, file, Path(name))
 
 
 def _close_note(file: IO[str], path: Path) -> None:

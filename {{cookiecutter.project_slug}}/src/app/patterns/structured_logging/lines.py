@@ -102,7 +102,7 @@ class Lines:
         if exc is not None:
             line["exception"] = describe(exc)
             if line["error_code"] is None and isinstance(exc, AppError):
-                line["error_code"] = exc.code
+                line["error_code"] = error_code(exc.code)
         data = self._render(line)
         self._lock.acquire()  # what several threads write does not mix; `with` costs twice as much
         try:
