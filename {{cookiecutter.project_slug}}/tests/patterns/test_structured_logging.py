@@ -1,5 +1,6 @@
 """patterns/structured_logging: one shape for every line, whoever writes it."""
 
+import io
 import json
 import logging
 import warnings
@@ -49,6 +50,19 @@ def test_the_standard_library_writes_the_same_shape(log: Log) -> None:
         "level": "warning", **IDENTITY, "event": "python.uvicorn", **NOTHING, "module": "uvicorn.error",
         "message": "Waiting for connections",
     }  # fmt: skip
+
+
+def test_a_library_with_handlers_of_its_own_writes_no_other_lines() -> None:
+    """What it has set up before is taken away: its lines come once, and in our shape."""
+    elsewhere = io.StringIO()
+    library = logging.getLogger("library_with_handlers")
+    library.addHandler(logging.StreamHandler(elsewhere))
+    library.propagate = False
+
+    with configured_log() as log:
+        library.warning("said")
+
+    assert ([line["message"] for line in log.lines], elsewhere.getvalue()) == (["said"], "")
 
 
 @pytest.mark.parametrize(

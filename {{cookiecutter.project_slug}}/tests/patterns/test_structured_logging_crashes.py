@@ -76,6 +76,13 @@ def test_a_crash_is_a_line_too(tmp_path: Path, program: str, event: str, level: 
     assert done.stderr == b""
 
 
+def test_a_process_that_ends_tells_what_it_has_dropped(tmp_path: Path) -> None:
+    """The last summary does not wait for its time."""
+    lines, _ = run("for _ in range(1010): warnings.warn_explicit('loud', UserWarning, 'x', _)", tmp_path)
+
+    assert (len(lines), lines[-1]["dropped"]) == (1001, {"python.warnings": 10})
+
+
 @pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT"])
 def test_the_next_start_tells_of_a_crash_of_the_interpreter(tmp_path: Path, name: str) -> None:
     """Nothing can be written as it happens; the next process of the service says where it was, once."""

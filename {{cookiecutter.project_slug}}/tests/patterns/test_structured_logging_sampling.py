@@ -127,6 +127,14 @@ async def test_refusals_have_a_rate_and_not_a_ratio() -> None:
         assert dropped == len(TRACES) - 500
 
 
+async def test_slow_refusals_are_all_kept() -> None:
+    """A request that took too long is written, whatever came of it and however many there were."""
+    with installed_log(rate_per_second=1e-9, burst=1, slow_request_seconds=1e-9) as log:
+        lines = await send_requests(log, 404)
+
+    assert len(lines) == len(TRACES)
+
+
 async def test_all_lines_are_kept_unless_told_otherwise() -> None:
     """By default every request that succeeds leaves its line, however many there are."""
     with installed_log(burst=1) as log:
