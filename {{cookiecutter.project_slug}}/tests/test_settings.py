@@ -56,6 +56,23 @@ def test_a_misspelt_variable_is_named(environment: pytest.MonkeyPatch) -> None:
         load()
 
 
+def test_ratios_of_endpoints_are_read_as_json(environment: pytest.MonkeyPatch) -> None:
+    """A setting with many values is one variable."""
+    environment.setenv("APP_LOGGING__REQUEST_RATIOS", '{"GET /v1/orders/{order_id}": 0.1}')
+
+    assert load().logging.request_ratios == {"GET /v1/orders/{order_id}": 0.1}
+
+
+def test_what_should_be_json_and_is_none_is_refused(environment: pytest.MonkeyPatch) -> None:
+    """A slip in a variable with many values ends like any other bad setting, and is not repeated either."""
+    environment.setenv("APP_LOGGING__REQUEST_RATIOS", "hunter2")
+
+    with pytest.raises(BadSettings, match='field "logging"') as caught:
+        load()
+
+    assert "hunter2" not in str(caught.value)
+
+
 def test_a_bad_value_is_not_repeated(environment: pytest.MonkeyPatch) -> None:
     """What somebody pasted into the wrong variable may be a password."""
     environment.setenv("APP_HTTP__PORT", "hunter2")

@@ -1,4 +1,7 @@
-"""The operator's commands. A mistake ends with one line on standard error that says what to do, and exit status 1."""
+"""The operator's commands. A mistake ends with one line on standard error that says what to do, and exit status 1.
+
+Standard output belongs to the log, line by line, except where a person asked for a text: `--help`, `app openapi`.
+"""
 
 import argparse
 import asyncio
@@ -6,18 +9,22 @@ import json
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, NoReturn
 
+import structlog
 from sqlalchemy.exc import DBAPIError
 
 from app import main as http
 from app import worker
 from app.kit.db import create_engine, is_unavailable
-from app.patterns import migrations
+from app.patterns import migrations, structured_logging
 from app.patterns.health import Health
+from app.patterns.structured_logging import LoggingSettings
 from app.resources import configure_telemetry
 from app.server import CannotListen, CannotStart, serve_until
 from app.settings import BadSettings, Settings, load
+
+_log = structlog.get_logger(__name__)
 
 
 class CommandFailed(Exception):
@@ -27,20 +34,34 @@ class CommandFailed(Exception):
 def main() -> None:
     """Entry point of the `app` command."""
     arguments = _parser().parse_args()
+    structured_logging.configure(LoggingSettings())  # what goes wrong with the settings is a line as well
     try:
         settings = load()
     except BadSettings as exc:
-        sys.exit(f"app: these settings are missing or wrong:\n{exc}\nSee .env.example for an example of each.")
+        _give_up(f"these settings are missing or wrong:\n{exc}\nSee .env.example for an example of each.")
     try:
         run = asyncio.run if sys.platform == "win32" else _uvloop_run
         run(arguments.command(settings))
     except (CommandFailed, CannotListen, CannotStart, FileNotFoundError, migrations.BrokenLine) as exc:
-        sys.exit(f"app: {exc}")
+        _give_up(str(exc))
     except ExceptionGroup as group:
         expected, unexpected = group.split((CannotListen, CannotStart))
         if expected is None or unexpected is not None:
             raise
-        sys.exit(f"app: {expected.exceptions[0]}")
+        _give_up(str(expected.exceptions[0]))
+
+
+def _give_up(reason: str) -> NoReturn:
+    """End: with a line for the log, and the reason on standard error for whoever has started this."""
+    if not sys.stdout.isatty():
+        _log.critical("process.gave_up", reason=reason)
+    sys.exit(f"app: {reason}")
+
+
+def _tell(sentence: str) -> None:
+    """Say it to a person at a terminal."""
+    if sys.stdout.isatty():
+        print(sentence)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,9 +100,11 @@ async def _migrate(settings: Settings) -> None:
     finally:
         await engine.dispose()
     if before.up_to_date:
-        print(f"schema is at {before.current}, nothing to do")
+        _log.info("migrations.up_to_date", revision=before.current)
+        _tell(f"schema is at {before.current}, nothing to do")
     else:
-        print(f"schema is at {newest} (was at {before.current})")
+        _log.info("migrations.finished", revision=newest, previous=before.current)
+        _tell(f"schema is at {newest} (was at {before.current})")
 
 
 def _reason(exc: DBAPIError | OSError) -> str:

@@ -34,6 +34,7 @@ def configure_telemetry(settings: Settings) -> TracerProvider:
     """Set up logs, traces and metrics under the service's identity; the first thing a process does."""
     service, env, version = settings.service, settings.env, settings.version
     structured_logging.configure(settings.logging, service=service, env=env, version=version)
+    structured_logging.watch_interpreter(settings.logging, service=service)
     # Without a second series for each counter, which tells only when it was made.
     disable_created_metrics()  # type: ignore[no-untyped-call]  # has no types
     metrics.set_build_info(service=service, env=env, version=version)

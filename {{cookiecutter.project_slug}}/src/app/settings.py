@@ -6,7 +6,7 @@
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from app.kit.db import DatabaseSettings
 from app.orders.payments import PaymentSettings  # domain: orders
@@ -100,6 +100,8 @@ def load(**overrides: Any) -> Settings:  # noqa: ANN401 - any field of Settings
             for location in (_required_inside(error["loc"]) if error["type"] == "missing" else [error["loc"]])
         ]
         raise BadSettings("\n".join(lines)) from None
+    except SettingsError as exc:  # what should be JSON is none; the message names the group, not the text
+        raise BadSettings(f"  {exc}") from None
 
 
 def _required_inside(location: tuple[int | str, ...]) -> list[tuple[int | str, ...]]:

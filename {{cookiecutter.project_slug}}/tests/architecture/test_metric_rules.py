@@ -13,10 +13,11 @@ from tests.support.metrics_page import rows, series_per_process
 from tests.support.source import APP, called_name, calls, modules, name_of, parsed
 
 SOURCES = modules("src")
-FACTORIES = {"counter", "gauge", "histogram"}
+FACTORIES = {"counter", "gauge", "histogram", "declare"}
 MAKES_METRICS = {
     "src/app/kit/instruments.py": {"Counter", "Gauge"},
     "src/app/kit/histogram.py": {"HistogramMetricFamily"},
+    "src/app/patterns/structured_logging/volume.py": {"CounterMetricFamily"},  # on every line; bounded by itself
     "src/app/patterns/metrics.py": {"Info"},  # one series that is replaced as a whole
 }
 NAMES_SOMEBODY = r"(^|_)(id|tenant|user|customer|actor|email|token|path|url|query|address_?line)(_|$)"

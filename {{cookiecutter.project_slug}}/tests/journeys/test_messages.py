@@ -1,6 +1,7 @@
 """What an operator reads when something is set up wrong: one clear line, the next step, and no stack trace."""
 
 import asyncio
+import json
 import shutil
 import socket
 import sys
@@ -63,6 +64,7 @@ async def test_taken_port_is_named_with_what_to_do(command: str, variable: str) 
     assert err.startswith(f"app: cannot listen on 127.0.0.1:{port}: ")
     assert variable in err
     assert (len(err.splitlines()), "Traceback" in err + out, SECRET in err + out) == (1, False, False)
+    assert json.loads(out.splitlines()[-1])["event"] == "process.gave_up"
 
 
 async def test_every_bad_setting_is_listed_at_once() -> None:
@@ -79,7 +81,9 @@ async def test_every_bad_setting_is_listed_at_once() -> None:
     code, out, err = await app("serve", env=wrong)
 
     named = {line.split(":")[0].strip() for line in err.splitlines()[1:-1]}
-    assert (code, out) == (1, "")
+    (line,) = map(json.loads, out.splitlines())
+    assert (code, line["event"], line["level"], line["service"]) == (1, "process.gave_up", "critical", None)
+    assert line["reason"] == err.removeprefix("app: ").removesuffix("\n")
     assert err.startswith("app: these settings are missing or wrong:\n")
     assert named >= {*wrong, "APP_DATABASE__URL", "APP_BROKER__URL", "APP_AUTHENTICATION__ISSUER"}
     assert (SECRET in err, "Traceback" in err, ".env.example" in err) == (False, False, True)
@@ -156,7 +160,8 @@ async def test_migrate_at_head_has_nothing_to_do(database_url: str) -> None:
     code, out, err = await app("migrate", env={**ENV, "APP_DATABASE__URL": database_url})
 
     assert (code, err) == (0, "")
-    assert out.splitlines()[-1] == f"schema is at {MIGRATED}, nothing to do"
+    last = json.loads(out.splitlines()[-1])
+    assert (last["event"], last["revision"]) == ("migrations.up_to_date", MIGRATED)
 
 
 async def test_wrong_migration_is_told_in_one_line(database_url: str, tmp_path: Path) -> None:
@@ -194,7 +199,7 @@ async def test_two_migrations_at_once_do_the_work_once(postgres: PostgreSQL) -> 
     applied = [line for _, out, _ in runs for line in out.splitlines() if "migrations.step_applied" in line]
     assert [code for code, _, _ in runs] == [0, 0]
     assert (len(applied), tables) == (3, "0")
-    assert [out.splitlines()[-1].startswith(f"schema is at {MIGRATED}") for _, out, _ in runs] == [True, True]
+    assert [json.loads(out.splitlines()[-1])["revision"] for _, out, _ in runs] == [MIGRATED, MIGRATED]
 
 
 async def test_migration_missing_is_told_by_readiness(

@@ -1,6 +1,5 @@
 """patterns/structured_logging: the canonical line of a request."""
 
-import io
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -16,19 +15,15 @@ from app.kit import context, problems
 from app.kit.asgi import RouteTemplates
 from app.kit.errors import Conflict, Unavailable
 from app.patterns.structured_logging import AccessLog
-from app.patterns.structured_logging.lines import Lines, install, renderer
 from dev.http_server import serving
-
-Read = Callable[[], list[dict[str, Any]]]
+from tests.support.log_lines import IDENTITY, Log, installed_log
 
 
 @pytest.fixture
-def read() -> Iterator[Read]:
-    """Collect the lines of this test; the value returns those so far."""
-    stream = io.BytesIO()
-    install(Lines(stream, renderer("json"), 20, service="orders", env="test", version="1"))
-    yield lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-    install(None)
+def log() -> Iterator[Log]:
+    """Collect the lines of this test."""
+    with installed_log() as log:
+        yield log
 
 
 class _Bind:
@@ -61,6 +56,13 @@ def app() -> FastAPI:
         context.current().tenant = "t-1"
         return len(await request.body())
 
+    @router.get("/busy")
+    async def busy() -> None:
+        tally = context.current().tally
+        tally.db_queries, tally.db_seconds = 3, 0.0123456
+        tally.http_calls, tally.http_seconds, tally.retries = 2, 0.5, 1
+        tally.refused_by, tally.flags = "rate_limiting", {"new-checkout": "on"}
+
     @router.get("/conflict")
     async def conflict() -> None:
         raise Conflict("It is taken.")
@@ -91,17 +93,38 @@ async def request(app: FastAPI, method: str, path: str, **options: Any) -> httpx
         return await client.request(method, path, **options)
 
 
-async def test_a_request_leaves_one_line(app: FastAPI, read: Read) -> None:
+async def test_a_request_leaves_one_line(app: FastAPI, log: Log) -> None:
     """The line has the template, not the path, and what inner layers learned, such as the tenant."""
     await request(app, "POST", "/v1/things/7?token=secret", content=b"12345", headers={"user-agent": "spy"})
 
-    (line,) = read()
+    (line,) = log.lines
     assert line["duration_ms"] >= 0
     assert {name: value for name, value in line.items() if name not in {"timestamp", "duration_ms"}} == {
-        "level": "info", "service": "orders", "env": "test", "version": "1", "event": "http.request", "logger": "http",
-        "request_id": "r-1", "tenant": "t-1", "method": "POST", "route": "/v1/things/{thing_id}", "status": 200,
-        "request_bytes": 5, "response_bytes": 1,
+        "level": "info", **IDENTITY, "event": "http.request", "request_id": "r-1", "trace_id": None, "span_id": None,
+        "tenant": "t-1", "actor": None, "module": "http", "error_code": None, "method": "POST",
+        "route": "/v1/things/{thing_id}", "status": 200, "request_bytes": 5, "response_bytes": 1,
     }  # fmt: skip
+
+
+async def test_the_line_tells_what_the_request_used(app: FastAPI, log: Log) -> None:
+    """Database, outbound calls, retries, refusal and flags, as inner layers tallied them."""
+    await request(app, "GET", "/v1/busy")
+
+    (line,) = log.lines
+    tallied = {
+        "db_queries": 3, "db_ms": 12.34, "http_calls": 2, "http_ms": 500.0, "retries": 1,
+        "refused_by": "rate_limiting", "flags": {"new-checkout": "on"},
+    }  # fmt: skip
+    assert line.items() >= tallied.items()
+
+
+async def test_lines_below_the_level_are_dropped(app: FastAPI) -> None:
+    """Where only warnings are wanted, requests that went well leave none, and failures still do."""
+    with installed_log(level="warning") as log:
+        await request(app, "POST", "/v1/things/7")
+        await request(app, "GET", "/v1/bug")
+
+    assert [line["status"] for line in log.lines] == [500]
 
 
 @pytest.mark.parametrize(
@@ -115,36 +138,36 @@ async def test_a_request_leaves_one_line(app: FastAPI, read: Read) -> None:
     ids=["conflict", "unavailable", "bug", "no route"],
 )
 async def test_a_failure_names_its_code(
-    app: FastAPI, read: Read, *, path: str, status: int, level: str, code: str, exception: str | None
+    app: FastAPI, log: Log, *, path: str, status: int, level: str, code: str, exception: str | None
 ) -> None:
     """Refusals are normal and say why; failures of ours are errors and bring their stack."""
     await request(app, "GET", path)
 
-    (line,) = read()
+    (line,) = log.lines
     assert (line["status"], line["level"], line["error_code"]) == (status, level, code)
     assert line.get("exception", {}).get("type") == exception
 
 
-async def test_what_the_client_chose_is_not_in_the_line(app: FastAPI, read: Read) -> None:
+async def test_what_the_client_chose_is_not_in_the_line(app: FastAPI, log: Log) -> None:
     """Path, query, headers and method of a stranger leave no text behind."""
     await request(app, "EVIL", "/evil-path", params={"evil": "query"}, headers={"user-agent": "evil", "x-evil": "1"})
 
-    (line,) = read()
+    (line,) = log.lines
     assert (line["method"], line["route"]) == ("_OTHER", "unmatched")
     assert "evil" not in json.dumps(line).lower()
 
 
-def test_a_response_that_breaks_off_is_an_error(app: FastAPI, read: Read) -> None:
+def test_a_response_that_breaks_off_is_an_error(app: FastAPI, log: Log) -> None:
     """The status had been sent; the line still says that it went wrong, once, over a real socket."""
     with serving(app) as url, pytest.raises(httpx.RemoteProtocolError):
         httpx.get(f"{url}/v1/broken-stream")
 
-    (line,) = [line for line in read() if line["event"] == "http.request"]
+    (line,) = [line for line in log.lines if line["event"] == "http.request"]
     assert (line["status"], line["level"], line["response_bytes"]) == (200, "error", 4)
     assert "broke off" in json.dumps(line["exception"])
 
 
-async def test_an_application_that_fails_without_an_answer_leaves_its_line(read: Read) -> None:
+async def test_an_application_that_fails_without_an_answer_leaves_its_line(log: Log) -> None:
     """With no layer inside that answers, the exception passes through, and the line has it."""
 
     async def broken(_scope: Scope, _receive: Receive, _send: Send) -> None:
@@ -155,12 +178,12 @@ async def test_an_application_that_fails_without_an_answer_leaves_its_line(read:
         with pytest.raises(RuntimeError):
             await client.get("/x")
 
-    (line,) = read()
+    (line,) = log.lines
     assert (line["status"], line["level"], line["exception"]["message"]) == (500, "error", "a bug")
 
 
 @pytest.mark.parametrize(("complete", "disconnected"), [(False, True), (True, None)], ids=["before", "after"])
-async def test_a_client_that_leaves_early_is_noted(read: Read, *, complete: bool, disconnected: bool | None) -> None:
+async def test_a_client_that_leaves_early_is_noted(log: Log, *, complete: bool, disconnected: bool | None) -> None:
     """A disconnect counts only before the answer is complete: afterwards it is how every connection ends."""
 
     async def app(_scope: Scope, receive: Receive, send: Send) -> None:
@@ -178,4 +201,4 @@ async def test_a_client_that_leaves_early_is_noted(read: Read, *, complete: bool
     scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "headers": []}
     await AccessLog(app, route_of=lambda _: "/x")(scope, receive, send)
 
-    assert read()[0].get("client_disconnected") is disconnected
+    assert log.lines[0].get("client_disconnected") is disconnected

@@ -3,13 +3,9 @@
 import io
 import json
 import logging
-import re
-import subprocess
-import sys
-import threading
 import warnings
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
 import structlog
@@ -18,68 +14,101 @@ from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from app.kit import context
-from app.patterns.structured_logging import LoggingSettings, configure
-from app.patterns.structured_logging.lines import install
+from tests.support.log_lines import IDENTITY, Log, configured_log
 
-Read = Callable[[], list[dict[str, Any]]]
-IDENTITY = {"service": "orders", "env": "test", "version": "1.2.3"}
+NOTHING = {"request_id": None, "trace_id": None, "span_id": None, "tenant": None, "actor": None, "error_code": None}
 
 
 @pytest.fixture
-def stream() -> Iterator[io.BytesIO]:
-    """Where the lines go; the process gets its own logging back afterwards."""
-    root, hooks = logging.getLogger(), (sys.excepthook, threading.excepthook)
-    handlers, level = root.handlers, root.level
-    yield io.BytesIO()
-    root.handlers, root.level = handlers, level
-    sys.excepthook, threading.excepthook = hooks
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
-    install(None)
+def log() -> Iterator[Log]:
+    """Take over the logging of this process, in JSON, and give it back after the test."""
+    with configured_log() as log:
+        yield log
 
 
-@pytest.fixture
-def read(stream: io.BytesIO) -> Read:
-    """Configure JSON logging; the value returns the lines so far."""
-    configure(LoggingSettings(), **IDENTITY, stream=stream)
-    return lambda: [json.loads(line) for line in stream.getvalue().splitlines()]
-
-
-def test_a_line_says_where_and_when_it_was_written(read: Read) -> None:
-    """Every line carries time, level, identity, event and logger, besides its own fields."""
+def test_a_line_says_where_and_when_it_was_written(log: Log) -> None:
+    """Every line carries the thirteen fields, null where there is nothing to say, and then its own."""
+    before = datetime.now(UTC)
     structlog.get_logger("app.orders").info("order.placed", order_id="o-1", amount=1299)
 
-    (line,) = read()
-    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line.pop("timestamp"))
+    (line,) = log.lines
+    written = datetime.fromisoformat(line.pop("timestamp"))
     assert line == {
-        "level": "info", **IDENTITY, "event": "order.placed", "logger": "app.orders", "order_id": "o-1", "amount": 1299,
+        "level": "info", **IDENTITY, "event": "order.placed", **NOTHING, "module": "app.orders", "order_id": "o-1",
+        "amount": 1299,
+    }  # fmt: skip
+    assert before.replace(microsecond=before.microsecond // 1000 * 1000) <= written <= datetime.now(UTC)
+
+
+def test_the_standard_library_writes_the_same_shape(log: Log) -> None:
+    """What a library says is free text: the event names the library, and the text is the message."""
+    logging.getLogger("uvicorn.error").warning("Waiting for %s", "connections")
+
+    (line,) = log.lines
+    assert line.pop("timestamp")
+    assert line == {
+        "level": "warning", **IDENTITY, "event": "python.uvicorn", **NOTHING, "module": "uvicorn.error",
+        "message": "Waiting for connections",
     }  # fmt: skip
 
 
-def test_the_standard_library_writes_the_same_shape(read: Read) -> None:
-    """Uvicorn's and SQLAlchemy's lines have the keys of our own."""
-    logging.getLogger("uvicorn.error").warning("Waiting for %s", "connections")
-    structlog.get_logger("uvicorn.error").warning("Waiting for connections")
+def test_a_library_with_handlers_of_its_own_writes_no_other_lines() -> None:
+    """What it has set up before is taken away: its lines come once, and in our shape."""
+    elsewhere = io.StringIO()
+    library = logging.getLogger("library_with_handlers")
+    library.addHandler(logging.StreamHandler(elsewhere))
+    library.propagate = False
 
-    theirs, ours = read()
-    assert theirs.keys() == ours.keys()
-    assert {**theirs, "timestamp": ""} == {**ours, "timestamp": ""}
+    with configured_log() as log:
+        library.warning("said")
+
+    assert ([line["message"] for line in log.lines], elsewhere.getvalue()) == (["said"], "")
 
 
-def test_warnings_become_lines(stream: io.BytesIO) -> None:
+@pytest.mark.parametrize(
+    ("number", "level"),
+    [(5, "debug"), (10, "debug"), (25, "info"), (35, "warning"), (45, "error"), (99, "critical")],
+)
+def test_a_library_cannot_invent_levels(number: int, level: str) -> None:
+    """A level between ours becomes the next one below."""
+    with configured_log(level="debug") as log:
+        library = logging.getLogger("library")
+        library.setLevel(1)
+        library.log(number, "x")
+
+    assert [line["level"] for line in log.lines] == [level]
+
+
+def test_a_sentence_is_no_event(log: Log) -> None:
+    """Events have static names; anything else that is logged is a message, under the name of the module."""
+    structlog.get_logger("library.sub").info("Something happened to %s", 7, message="mine")
+
+    (line,) = log.lines
+    assert (line["event"], line["message"], line["message_"]) == ("python.library", "Something happened to 7", "mine")
+
+
+def test_a_library_cannot_pose_as_another_stream(log: Log) -> None:
+    """Free text that looks like the name of a security event does not become one."""
+    logging.getLogger("security.audit").warning("security.token_refused")
+
+    assert [line["event"] for line in log.lines] == ["python.security"]
+
+
+def test_warnings_become_lines() -> None:
     """A warning of a library is a line, not loose text on standard error."""
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         logging.captureWarnings(capture=False)
-        configure(LoggingSettings(), **IDENTITY, stream=stream)
-        warnings.warn("this will be removed", stacklevel=1)
+        with configured_log() as log:
+            warnings.warn("this will be removed", stacklevel=1)
 
-    (line,) = [json.loads(line) for line in stream.getvalue().splitlines()]
-    assert (line["logger"], line["level"]) == ("py.warnings", "warning")
+    (line,) = log.lines
+    assert (line["event"], line["level"], line["module"]) == ("python.warnings", "warning", "py.warnings")
+    assert "this will be removed" in line["message"]
 
 
-def test_a_line_leads_to_its_request_and_trace(read: Read) -> None:
-    """Request id, tenant, actor, trace and span are added where they are known."""
+def test_a_line_leads_to_its_request_and_trace(log: Log) -> None:
+    """Request id, tenant, actor, trace and span are on each line where they are known."""
     span = NonRecordingSpan(SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(0)))
     token = otel_context.attach(trace.set_span_in_context(span))
     try:
@@ -88,145 +117,119 @@ def test_a_line_leads_to_its_request_and_trace(read: Read) -> None:
     finally:
         otel_context.detach(token)
 
-    (line,) = read()
+    (line,) = log.lines
     assert (line["request_id"], line["tenant"], line["actor"]) == ("r-1", "t-1", "a-1")
     assert (line["trace_id"], line["span_id"]) == (f"{0xABC:032x}", f"{0xDEF:016x}")
 
 
-def test_an_exception_is_data(read: Read) -> None:
-    """Type, message and frames, the innermost last, with the cause and without local variables."""
-    try:
-        try:
-            int("secret-of-a-local")
-        except ValueError as exc:
-            raise RuntimeError("cannot place") from exc
-    except RuntimeError:
-        structlog.get_logger("app").exception("order.failed")
+def test_ids_from_elsewhere_are_bounded(log: Log) -> None:
+    """A request id, tenant or actor that came with an event, however long or odd, still makes a line."""
+    with context.bind(context.Context(request_id="r" * 999, tenant="t" * 999, actor="\ud800")):
+        structlog.get_logger("m" * 999).info("order.placed")
 
-    exception = read()[0]["exception"]
-    assert (exception["type"], exception["message"]) == ("RuntimeError", "cannot place")
-    assert exception["frames"][-1]["function"] == "test_an_exception_is_data"
-    assert exception["cause"]["type"] == "ValueError"
-    assert "exc_info" not in read()[0]
+    (line,) = log.lines
+    assert [len(line[name]) for name in ("request_id", "tenant", "module")] == [128, 128, 128]
+    assert line["actor"] == "\\ud800"
 
 
-def recurse(depth: int) -> None:
-    """Raise from `depth` calls down, with a long message."""
-    if depth == 0:
-        raise ExceptionGroup("x" * 100_000, [ValueError(str(number)) for number in range(100)])
-    recurse(depth - 1)
+def test_a_lone_surrogate_in_a_request_id_makes_a_line(log: Log) -> None:
+    """What JSON cannot carry is escaped where it stands."""
+    with context.bind(context.Context(request_id="r-\ud800")):
+        structlog.get_logger("app").info("order.placed")
+
+    assert log.lines[0]["request_id"] == "r-\\ud800"
 
 
-def test_an_exception_is_bounded(read: Read) -> None:
-    """A deep stack, a long message and a wide group make one line of a few kilobytes."""
-    try:
-        recurse(500)
-    except ExceptionGroup:
-        logging.getLogger("x").exception("y" * 100_000)
-
-    (line,) = read()
-    assert len(line["exception"]["frames"]) == 25
-    assert line["exception"]["frames"][-1]["function"] == "recurse"
-    assert len(line["exception"]["exceptions"]) == 5
-    assert len(json.dumps(line)) < 12_000
-
-
-def test_a_field_cannot_forge_the_line(read: Read) -> None:
+def test_a_field_cannot_forge_the_line(log: Log) -> None:
     """A field named like one of the line's own is renamed, and line breaks stay inside their string."""
-    structlog.get_logger("app").info("x", service="forged", level="debug", trace_id="f", note='\n{"level":"error"}')
+    forged = {"service": "forged", "level": "debug", "exception": "none", "truncated": True, "le vel": 1}
+    structlog.get_logger("app").info("order.placed", trace_id="f", note='\n{"level":"error"}', **forged)
 
-    (line,) = read()
-    assert (line["service"], line["level"], line["service_"], line["level_"]) == ("orders", "info", "forged", "debug")
-    assert "trace_id" not in line
-    assert line["note"] == '\n{"level":"error"}'
+    (line,) = log.lines
+    assert (line["service"], line["level"], line["trace_id"]) == ("orders", "info", None)
+    assert (line["service_"], line["level_"], line["trace_id_"], line["exception_"]) == ("forged", "debug", "f", "none")
+    assert (line["truncated_"], line["le_vel"], line["note"]) == (True, 1, '\n{"level":"error"}')
 
 
-class Unprintable:
+@pytest.mark.parametrize(
+    ("code", "written"), [("order_not_found", "order_not_found"), ("Not a code!", None), (7, None)]
+)
+def test_an_error_code_has_its_place(log: Log, code: object, written: str | None) -> None:
+    """`error_code` is one of the thirteen, and nothing but a code gets into it."""
+    structlog.get_logger("app").info("order.refused", error_code=code)
+
+    assert log.lines[0]["error_code"] == written
+
+
+class Mute:
     """Fails at being shown."""
 
     def __repr__(self) -> str:
         raise RuntimeError("no repr")
 
 
-def cycle() -> list[object]:
-    """Return a list that contains itself."""
-    inner: list[object] = []
-    inner.append(inner)
-    return inner
-
-
 @pytest.mark.parametrize(
-    "value",
-    [object(), Unprintable(), 2**70, "\ud800", cycle(), {1: {2: 3}}, b"\xff", float("nan"), {Unprintable(): 1}],
-    ids=["object", "no repr", "huge", "surrogate", "cycle", "int keys", "bytes", "nan", "key"],
+    ("message", "arguments", "written"),
+    [
+        pytest.param("%d things", ["many"], "%d things", id="arguments that do not fit"),
+        pytest.param("%s things", [Mute()], "%s things", id="arguments that cannot be shown"),
+        pytest.param(Mute(), [], "<Mute: __repr__ failed>", id="message that cannot be shown"),
+        pytest.param({"things": 2}, [], "{'things': 2}", id="message that is none"),
+    ],
 )
-def test_logging_never_raises(read: Read, value: object) -> None:
-    """A value that JSON cannot hold is shown by its repr; the rest of the line stays."""
-    structlog.get_logger("app").info("odd.value", value=value, other="kept")
+def test_a_librarys_broken_call_loses_nothing(message: object, arguments: list[object], written: str) -> None:
+    """It still leaves its message, and nothing is raised."""
+    with configured_log() as log:  # here, to take pytest's own handler away: it would raise
+        logging.getLogger("library").error(message, *arguments)
 
-    (line,) = read()
-    assert (line["event"], line["other"]) == ("odd.value", "kept")
-    assert "value" in line
-
-
-def test_arguments_that_do_not_fit_the_message_lose_nothing(stream: io.BytesIO) -> None:
-    """A library's broken call still leaves its message."""
-    configure(LoggingSettings(), **IDENTITY, stream=stream)  # here, to take pytest's own handler away: it would raise
-
-    logging.getLogger("library").error("%d things", "many")
-
-    assert json.loads(stream.getvalue())["event"] == "%d things"
+    assert log.lines[0]["message"] == written
 
 
-def test_lines_below_the_level_are_dropped(stream: io.BytesIO) -> None:
+def test_lines_below_the_level_are_dropped() -> None:
     """The level holds for structlog and the standard library alike."""
-    configure(LoggingSettings(level="warning"), **IDENTITY, stream=stream)
+    with configured_log(level="warning") as log:
+        structlog.get_logger("a").info("order.placed")
+        logging.getLogger("b").info("quiet")
+        structlog.get_logger("a").warning("order.lost")
 
-    structlog.get_logger("a").info("quiet")
-    logging.getLogger("b").info("quiet")
-    structlog.get_logger("a").warning("loud")
-
-    assert [json.loads(line)["event"] for line in stream.getvalue().splitlines()] == ["loud"]
+    assert [line["event"] for line in log.lines] == ["order.lost"]
 
 
-def test_the_addresses_of_outbound_calls_stay_out_of_the_log(read: Read) -> None:
+def test_the_addresses_of_outbound_calls_stay_out_of_the_log(log: Log) -> None:
     """Httpx announces each call with its query string at INFO; that line is dropped."""
     logging.getLogger("httpx").info("HTTP Request: GET http://x/?token=secret")
 
-    assert read() == []
+    assert log.lines == []
 
 
-def test_the_console_format_is_for_people(stream: io.BytesIO) -> None:
-    """At a terminal, a line is text and an exception a readable stack."""
-    configure(LoggingSettings(format="console"), **IDENTITY, stream=stream)
+def test_before_the_settings_are_known_the_identity_is_null() -> None:
+    """The first lines of a process cannot say which service it is, and have the same shape all the same."""
+    with configured_log(identity={}) as log:
+        structlog.get_logger("app").info("process.started")
 
-    try:
-        int("x")
-    except ValueError:
-        structlog.get_logger("app").exception("order.failed", order_id="o-1")
+    (line,) = log.lines
+    assert (line["service"], line["env"], line["version"]) == (None, None, None)
 
-    text = stream.getvalue().decode()
+
+def test_the_console_format_is_for_people() -> None:
+    """At a terminal, a line is text without what is not known, and an exception a readable stack."""
+    with configured_log(format="console") as log:
+        try:
+            int("x")
+        except ValueError:
+            structlog.get_logger("app").exception("order.failed", order_id="o-1")
+
+    text = log.stream.getvalue().decode()
     assert "order.failed" in text
     assert "order_id" in text
     assert "ValueError: invalid literal" in text
     assert " in test_the_console_format_is_for_people" in text
+    assert "tenant" not in text
 
 
-@pytest.mark.parametrize(
-    ("program", "event", "level"),
-    [
-        ("raise RuntimeError('gone')", "process.crashed", "critical"),
-        ("t = threading.Thread(target=lambda: 1 / 0, name='worker'); t.start(); t.join()", "thread.crashed", "error"),
-    ],
-    ids=["process", "thread"],
-)
-def test_a_crash_is_a_line_too(program: str, event: str, level: str) -> None:
-    """What ends a process or a thread is written in the same shape, and nothing else is."""
-    setup = "import threading; from app.patterns.structured_logging import *; "
-    setup += f"configure(LoggingSettings(), **{IDENTITY!r}); "
-    done = subprocess.run([sys.executable, "-c", setup + program], capture_output=True, check=False)
+def test_the_whole_text_of_a_json_line_is_one_line(log: Log) -> None:
+    """Whatever is logged, a line ends where its object ends."""
+    logging.getLogger("library").error("first\nsecond\r\nthird\u2028")
 
-    (line,) = [json.loads(line) for line in done.stdout.splitlines()]
-    assert (line["event"], line["level"], line["service"]) == (event, level, "orders")
-    assert line["exception"]["frames"]
-    assert done.stderr == b""
+    assert json.loads(log.stream.getvalue().removesuffix(b"\n"))["message"] == "first\nsecond\r\nthird\u2028"
+    assert log.stream.getvalue().count(b"\n") == 1

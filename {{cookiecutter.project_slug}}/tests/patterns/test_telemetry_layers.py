@@ -23,8 +23,8 @@ from app.patterns.body_limit import BodyLimit
 from app.patterns.health import Health, HealthProbes
 from app.patterns.metrics import MetricsEndpoint, RedMetrics, request_duration
 from app.patterns.request_id import RequestId
-from app.patterns.structured_logging import AccessLog
-from app.patterns.structured_logging.lines import Lines, install, renderer
+from app.patterns.structured_logging import AccessLog, LoggingSettings
+from app.patterns.structured_logging.lines import Lines, install
 from app.patterns.tracing import RequestSpans, TracingSettings
 from dev.http_server import serving
 
@@ -35,7 +35,7 @@ OPENMETRICS = {"accept": "application/openmetrics-text; version=1.0.0"}
 def log() -> Iterator[io.BytesIO]:
     """Where the lines of this test go."""
     stream = io.BytesIO()
-    install(Lines(stream, renderer("json"), 20, service="orders", env="test", version="1"))
+    install(Lines(stream, LoggingSettings(), service="orders", env="test", version="1"))
     yield stream
     install(None)
 

@@ -154,7 +154,8 @@ def running_service(
             "APP_TRACING__OTLP_ENDPOINT": spans.endpoint,
             "APP_TRACING__EXPORT_DELAY_SECONDS": "0.1",
         }
-        env = {**variables(addresses, env="test"), **tracing, **settings}
+        crashes = {"APP_LOGGING__CRASH_FOLDER": str(folder / "crashes")}
+        env = {**variables(addresses, env="test"), **tracing, **crashes, **settings}
         service = RunningService(addresses, issuer, spans, env, database=name)
         try:
             yield service

@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope, Send
 UNMATCHED = "unmatched"
 OTHER_METHOD = "_OTHER"
 """What the semantic conventions of OpenTelemetry call a method that nobody knows."""
+_CLIENT_ERROR = 400
 _SERVER_ERROR = 500
 _EXCHANGE = "exchange"
 _ROUTE = "route_template"
@@ -57,6 +58,11 @@ class Exchange:
         self.begun = time.perf_counter()
         self.headers: list[tuple[bytes, bytes]] = []
         """Added to the answer when it begins."""
+
+    @property
+    def refused(self) -> bool:
+        """Whether the answer says that the request is at fault, or that we are."""
+        return self.status >= _CLIENT_ERROR
 
     @property
     def failed(self) -> bool:

@@ -116,7 +116,7 @@ def counter(
 
     A series that appears with its first event hides that event from rate().
     """
-    _declare("counter", name, labels, limit=limit)
+    declare(name, "counter", labels, limit=limit)
     parent = Counter(name, documentation, tuple(labels or ()), registry=registry)
     if labels is None:
         return parent
@@ -143,7 +143,7 @@ def gauge(
     registry: CollectorRegistry = REGISTRY,
 ) -> Gauge | Guarded[Gauge]:
     """Return a gauge; what is given to its `set_function` is asked at each scrape."""
-    _declare("gauge", name, labels, limit=limit)
+    declare(name, "gauge", labels, limit=limit)
     parent = Gauge(name, documentation, tuple(labels or ()), registry=registry)
     return parent if labels is None else Guarded(name, labels, limit, lambda values: parent.labels(*values))
 
@@ -175,7 +175,7 @@ def histogram(
     if sorted(set(buckets)) != list(buckets) or any(float(bound).is_integer() for bound in buckets):
         # `le="1"` and `le="1.0"` are two spellings of one bound, and exporters do not agree on either.
         raise ValueError(f"{name}: bounds must rise, and none may be a whole number")
-    _declare("histogram", name, labels, limit=limit, each=len(buckets) + 3)  # +Inf, sum, count
+    declare(name, "histogram", labels, limit=limit, each=len(buckets) + 3)  # +Inf, sum, count
     if labels is None:
         alone = Distribution(buckets)
         registry.register(Histogram(name, documentation, (), lambda: [((), alone)]))
@@ -185,15 +185,17 @@ def histogram(
     return guarded
 
 
-def _declare(kind: str, name: str, labels: Labels | None, *, limit: int, each: int = 1) -> None:
+def declare(name: str, kind: str, labels: Labels | None, *, limit: int = _LIMIT, each: int = 1) -> str:
+    """Note how far a metric may grow, and return its name: for collectors that keep to such bounds by themselves."""
     if labels is None:
         DECLARED[name] = Declaration(kind, {}, 1, each)
-        return
+        return name
     known = prod(1 if isinstance(values, int) else len(values) for values in labels.values())
     if known >= limit:
         raise ValueError(f"{name}: {known} sets of known label values, and room for {limit - 1}")
     label_sets = min(limit, prod(map(_most, labels.values())))
     DECLARED[name] = Declaration(kind, labels, label_sets, label_sets * each + len(labels) + 1)
+    return name
 
 
 def _most(values: Collection[str] | int) -> int:

@@ -1,75 +1,94 @@
 """Sends every line of the process - structlog, standard library, warnings, crashes - through `lines.Lines`."""
 
+import atexit
 import logging
-import sys
-import threading
-from types import TracebackType
-from typing import Any, BinaryIO, Literal
+from collections.abc import Callable
+from typing import BinaryIO
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
 
-from .lines import Lines, install, installed, renderer
+from .crashes import take_over_hooks
+from .lines import Lines, install, installed
+from .output import standard_output
+from .settings import LoggingSettings
+from .values import library_event, message
+from .volume import VOLUME, Volume
 
 # Libraries whose INFO is noise beside our own events. httpx writes each call's full address, query string included.
 _TALKATIVE = ("alembic", "httpcore", "httpx", "uvicorn")
 
 
-class LoggingSettings(BaseModel):
-    """What is written, and for whom."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    level: Literal["debug", "info", "warning", "error"] = Field("info", description="Lines below this are dropped.")
-    format: Literal["json", "console"] = Field("json", description="`json` for machines, `console` for a terminal.")
-
-
 def configure(
-    settings: LoggingSettings, *, service: str, env: str, version: str, stream: BinaryIO | None = None
+    settings: LoggingSettings,
+    *,
+    service: str | None = None,
+    env: str | None = None,
+    version: str | None = None,
+    stream: BinaryIO | None = None,
+    volume: Volume = VOLUME,
 ) -> None:
-    """Take over all logging of the process and write it to `stream`, by default standard output."""
-    level = logging.getLevelNamesMapping()[settings.level.upper()]
-    render = renderer(settings.format)
-    install(Lines(stream or sys.stdout.buffer, render, level, service=service, env=env, version=version))
+    """Take over all logging of the process and write it to `stream`, by default standard output.
+
+    It may be called again: first for what goes wrong before the settings are known, then with them.
+    """
+    lines = Lines(stream or standard_output(), settings, service=service, env=env, version=version, volume=volume)
+    install(lines)
     structlog.configure(
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        processors=[_shape],
+        wrapper_class=structlog.make_filtering_bound_logger(lines.level),
+        processors=[],  # a chain of small ones costs half as much as FastAPI itself
         logger_factory=_Sink,
         cache_logger_on_first_use=False,  # a logger used before this call must still follow the new level
     )
-    _take_over_standard_library(level)
-    _take_over_crashes()
+    _take_over_standard_library(lines.level)
+    take_over_hooks()
+    atexit.unregister(_summarise)
+    atexit.register(_summarise)
+
+
+def _summarise() -> None:
+    installed().summarise()
+
+
+def _at(level: str) -> Callable[..., None]:
+    def write(self: "_Sink", /, event: object = None, **fields: object) -> None:
+        installed().log(level, self.name, event, fields)
+
+    return write
 
 
 class _Sink:
-    """structlog's output end: writes what the processors rendered."""
+    """structlog's output end."""
+
+    debug, info, warning, error, critical = map(_at, ("debug", "info", "warning", "error", "critical"))
 
     def __init__(self, name: str = "app") -> None:
         self.name = name
 
-    def write(self, line: bytes) -> None:
-        installed().write(line)
-
-    debug = info = warning = error = critical = write
-
-
-def _shape(sink: _Sink, level: str, fields: structlog.typing.EventDict) -> bytes:
-    """Render a line: structlog's only processor, since a chain of small ones costs half as much as FastAPI itself."""
-    event = fields.pop("event")
-    return installed().line(level, sink.name, event, fields)
-
 
 class _Handler(logging.Handler):
-    """The standard library's output end: uvicorn, SQLAlchemy, Alembic, warnings."""
+    """The standard library's output end: uvicorn, SQLAlchemy, Alembic, asyncio, warnings."""
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
-            event = record.getMessage()
-        except (TypeError, ValueError):  # arguments that do not fit the message
-            event = str(record.msg)
-        fields: dict[str, Any] = {"exc_info": record.exc_info} if record.exc_info else {}
-        lines = installed()
-        lines.write(lines.line(record.levelname.lower(), record.name, event, fields))
+            said: object = record.getMessage()
+        except Exception:  # noqa: BLE001 - arguments that do not fit the message, or cannot be shown
+            said = record.msg
+        fields = {"message": message(said), "exc_info": record.exc_info}
+        # asyncio says so of a task, a future or a callback whose failure nobody waited for, whatever the loop.
+        crashed = record.name == "asyncio" and bool(record.exc_info)
+        event = "task.crashed" if crashed else library_event(record.name)
+        installed().log(_level_name(record.levelno), record.name, event, fields)
+
+
+def _level_name(level: int) -> str:
+    """Return the name of the next level below that the schema knows: libraries invent levels of their own."""
+    known = (
+        (logging.CRITICAL, "critical"),
+        (logging.ERROR, "error"),
+        (logging.WARNING, "warning"),
+        (logging.INFO, "info"),
+    )
+    return next((name for number, name in known if level >= number), "debug")
 
 
 def _take_over_standard_library(level: int) -> None:
@@ -83,21 +102,3 @@ def _take_over_standard_library(level: int) -> None:
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(max(level, logging.WARNING))
     logging.captureWarnings(capture=True)
-
-
-def _take_over_crashes() -> None:
-    log = structlog.get_logger("python")
-
-    def on_crash(cls: type[BaseException], exc: BaseException, tb: TracebackType | None) -> None:
-        if issubclass(cls, KeyboardInterrupt):
-            sys.__excepthook__(cls, exc, tb)
-        else:
-            log.critical("process.crashed", exc_info=exc)
-
-    def on_thread_crash(args: threading.ExceptHookArgs) -> None:
-        if args.exc_value is not None and not isinstance(args.exc_value, SystemExit):
-            thread = args.thread.name if args.thread else ""
-            log.error("thread.crashed", thread=thread, exc_info=args.exc_value)
-
-    sys.excepthook = on_crash
-    threading.excepthook = on_thread_crash

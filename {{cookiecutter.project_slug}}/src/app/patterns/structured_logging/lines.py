@@ -1,144 +1,172 @@
-"""The shape of a log line, shared by structlog and the standard library."""
+"""The one place where lines are made and written, whoever has something to say."""
 
 import logging
-import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO, Literal
+from collections.abc import Mapping
+from contextlib import suppress
+from itertools import islice
+from typing import Any, BinaryIO
 
-import orjson
+from opentelemetry import context as otel_context
 from opentelemetry import trace
-from structlog.dev import ConsoleRenderer
 
 from app.kit import context
+from app.kit.errors import AppError
 
-from .exceptions import as_text, describe
+from .exceptions import describe, found_in
+from .limits import RequestSampling, TokenBuckets
+from .output import standard_output, write_rest
+from .rendering import renderer
+from .settings import LoggingSettings
+from .values import SECRET, error_code, field, identity, is_event, library_event, message, plain
+from .volume import VOLUME, Volume
 
-_MAX_TEXT = 4_000  # of an event that a library wrote, or of a value that had to be shown by its repr
-_RESERVED = frozenset({"timestamp", "level", "service", "env", "version", "event", "logger", "exception"}) | {
-    "request_id",
-    "tenant",
-    "actor",
-    "trace_id",
-    "span_id",
-}
+# The key under which OpenTelemetry keeps the current span: `trace.get_current_span()` costs three times as much.
+(_SPAN,) = trace.set_span_in_context(trace.INVALID_SPAN, otel_context.Context())
+_MILLISECONDS = tuple(f".{number:03}Z" for number in range(1000))
+_ALWAYS = frozenset({"error", "critical"})
+_MAX_FIELDS = 50
+_MAX_ID = 128
 
 
 class Lines:
-    """Renders log lines and writes them."""
+    """Makes lines, each with the fields that all have in common, and writes each in one piece."""
 
     def __init__(
-        self, stream: BinaryIO, render: Callable[[dict[str, Any]], bytes], level: int, **identity: str
+        self,
+        stream: BinaryIO,
+        settings: LoggingSettings,
+        *,
+        service: str | None,
+        env: str | None,
+        version: str | None,
+        volume: Volume = VOLUME,
     ) -> None:
-        self.level = level
+        self.level = logging.getLevelNamesMapping()[settings.level.upper()]
         """Of the standard library; what is below is for the caller to drop."""
+        self.sampling = RequestSampling(settings)
         self._stream = stream
-        self._render = render
-        self._identity = identity
+        self._render = renderer(settings.format)
+        self._service, self._env, self._version = service, env, version
         self._second = (0, "")
+        self._buckets = TokenBuckets(settings)
+        self._volume = volume
+        self._summary_seconds = settings.summary_seconds
+        self._summary: threading.Timer | None = None
+        # Reentrant: what runs while a line is written, such as a finalizer, may have something to say itself.
+        self._lock = threading.RLock()
 
-    def line(self, level: str, logger: str, event: object, fields: Mapping[str, Any]) -> bytes:
-        """Return one line without its newline; `exc_info` among the fields becomes `exception`."""
-        # A line must not be able to lie about where it comes from: clashing names are renamed, not overwritten.
-        if not _RESERVED.isdisjoint(fields):
-            fields = {f"{name}_" if name in _RESERVED else name: value for name, value in fields.items()}
-        line: dict[str, Any] = {
+    def log(self, level: str, module: str, event: object, fields: Mapping[str, object]) -> None:
+        """Write a line unless its event is too loud; `exc_info` among the fields becomes `exception`."""
+        name = event if is_event(event) else library_event(module)
+        if level not in _ALWAYS and not self.admits(name):
+            return
+        line = self.head(level, module, name, context.current())
+        if name is not event:
+            line["message"] = message(event)
+        for key, value in islice(fields.items(), _MAX_FIELDS):
+            if key == "error_code":
+                line["error_code"] = error_code(value)
+            elif key != "exc_info":
+                name, hidden = field(key)
+                # A line must not be able to lie about where it comes from: a clashing name is renamed.
+                while name in line or name in _LAST:
+                    name += "_"
+                line[name] = SECRET if hidden else plain(value)
+        self.write(line, found_in(fields.get("exc_info")))
+
+    def head(self, level: str, module: str, event: str, work: context.Context) -> dict[str, Any]:
+        """Return the fields that every line has, in their order."""
+        current: Any = otel_context.get_current().get(_SPAN, trace.INVALID_SPAN)
+        span: trace.SpanContext = current.get_span_context()
+        trace_id = span.trace_id
+        return {
             "timestamp": self._timestamp(),
             "level": level,
-            **self._identity,
-            "event": event if isinstance(event, str) and len(event) <= _MAX_TEXT else _bounded(event),
-            "logger": logger,
+            "service": self._service,
+            "env": self._env,
+            "version": self._version,
+            "event": event,
+            "request_id": work.request_id[:_MAX_ID] or None,
+            "trace_id": trace_id.to_bytes(16).hex() if trace_id else None,  # a third of the price of formatting
+            "span_id": span.span_id.to_bytes(8).hex() if trace_id else None,
+            "tenant": identity(work.tenant),
+            "actor": identity(work.actor),
+            "module": module[:_MAX_ID],
+            "error_code": None,
         }
-        _add_context(line)
-        line.update(fields)
-        if "exc_info" in line:
-            _replace_exc_info(line)
-        return self._render(line)
+
+    def write(self, line: dict[str, Any], exc: BaseException | None = None) -> None:
+        """Write a line that began with `head`, whose further fields are small, plain and without secrets."""
+        if exc is not None:
+            line["exception"] = describe(exc)
+            if line["error_code"] is None and isinstance(exc, AppError):
+                line["error_code"] = error_code(exc.code)
+        data = self._render(line)
+        self._lock.acquire()  # what several threads write does not mix; `with` costs twice as much
+        try:
+            written = self._stream.write(data)
+            if written != len(data):
+                write_rest(self._stream, data, written)
+            self._volume.count(line["event"], len(data))
+        except (OSError, ValueError):  # nobody reads any more, the disk is full, the stream is closed
+            self._volume.drop(line["event"], "unwritable")
+        finally:
+            self._lock.release()
+
+    def admits(self, event: str) -> bool:
+        """Tell whether a line of `event` is within its rate; one that is not is counted as dropped."""
+        with self._lock:
+            admitted = self._buckets.take(self._volume.name(event))
+        if not admitted:
+            self.drop(event, "rate_limited")
+        return admitted
+
+    def drop(self, event: str, reason: str) -> None:
+        """Count a line that is not written, and see to it that a summary tells of it."""
+        with self._lock:
+            self._volume.drop(event, reason)
+            if self._summary is None:
+                self._summary = threading.Timer(self._summary_seconds, self.summarise)
+                self._summary.daemon = True
+                with suppress(RuntimeError):  # the process ends: too late for a thread
+                    self._summary.start()
+
+    def summarise(self) -> None:
+        """Write how many lines of which events were dropped since the last summary, if any were."""
+        with self._lock:
+            if self._summary is not None:
+                self._summary.cancel()
+                self._summary = None
+            dropped = self._volume.take_untold()
+        if dropped:
+            line = self.head("warning", __name__, "logging.lines_dropped", context.Context())
+            self.write(line | {"total": sum(dropped.values()), "dropped": dict(islice(dropped.items(), _MAX_FIELDS))})
 
     def _timestamp(self) -> str:
         """Return the time as RFC 3339 in UTC with milliseconds; all but those is formatted once a second."""
-        now = time.time()
-        second, text = self._second
-        if int(now) != second:
-            second = int(now)
+        second, millisecond = divmod(time.time_ns() // 1_000_000, 1000)
+        known, text = self._second
+        if second != known:
             text = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
             self._second = (second, text)  # one assignment, so that threads never see halves
-        return f"{text}.{int((now - second) * 1000):03}Z"
-
-    def write(self, line: bytes) -> None:
-        """Write one line in one piece: what several threads write does not mix."""
-        self._stream.write(line + b"\n")
-        self._stream.flush()
+        return text + _MILLISECONDS[millisecond]
 
 
+_LAST = frozenset({"exception", "truncated"})  # what may be added to a line at its end
 _installed: list[Lines] = []  # a logger in all but name: one per process, as the root logger is
 
 
 def install(lines: Lines | None) -> None:
     """Make `lines` what everything writes to, also the loggers that exist already; None takes them away."""
+    for before in _installed:
+        before.summarise()
     _installed[:] = [lines] if lines else []
 
 
 def installed() -> Lines:
     """Return what to write to: before `configure`, JSON without an identity to standard output."""
     if not _installed:
-        install(Lines(sys.stdout.buffer, _as_json, logging.INFO))
+        install(Lines(standard_output(), LoggingSettings(), service=None, env=None, version=None))
     return _installed[0]
-
-
-def renderer(format_: Literal["json", "console"]) -> Callable[[dict[str, Any]], bytes]:
-    """Return what turns a line into bytes: for machines, or for a person at a terminal."""
-    if format_ == "json":
-        return _as_json
-    pretty = ConsoleRenderer(colors=sys.stdout.isatty())
-
-    def as_console(line: dict[str, Any]) -> bytes:
-        for name in ("service", "env", "version"):  # the person knows what they have started
-            line.pop(name, None)
-        if "exception" in line:
-            line["exception"] = as_text(line["exception"])
-        return str(pretty(None, "", line)).encode(errors="backslashreplace")
-
-    return as_console
-
-
-def _add_context(line: dict[str, Any]) -> None:
-    work = context.current()
-    if work.request_id:
-        line["request_id"] = work.request_id
-    if work.tenant:
-        line["tenant"] = work.tenant
-    if work.actor:
-        line["actor"] = work.actor
-    span = trace.get_current_span().get_span_context()
-    if span.is_valid:
-        line["trace_id"] = f"{span.trace_id:032x}"
-        line["span_id"] = f"{span.span_id:016x}"
-
-
-def _replace_exc_info(line: dict[str, Any]) -> None:
-    found = line.pop("exc_info")
-    if isinstance(found, tuple):  # as the standard library passes it
-        found = found[1]
-    elif found and not isinstance(found, BaseException):  # `exc_info=True`
-        found = sys.exception()
-    if found:
-        line["exception"] = describe(found)
-
-
-def _as_json(line: dict[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(line, default=_bounded, option=orjson.OPT_NON_STR_KEYS | orjson.OPT_UTC_Z)
-    except TypeError:  # a lone surrogate, a huge integer, a cycle: show each value by its repr
-        return orjson.dumps({_bounded(name): _bounded(value) for name, value in line.items()})
-
-
-def _bounded(value: object) -> str:
-    """Return a text that can be rendered, whatever `value` is: logging must not raise."""
-    try:
-        text = value if isinstance(value, str) else repr(value)
-    except Exception:  # noqa: BLE001 - a broken __repr__
-        text = f"<{type(value).__qualname__}: __repr__ failed>"
-    if len(text) > _MAX_TEXT:
-        text = text[:_MAX_TEXT] + "…"
-    return text.encode(errors="backslashreplace").decode()
