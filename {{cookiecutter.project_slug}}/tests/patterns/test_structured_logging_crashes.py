@@ -17,7 +17,7 @@ from pathlib import Path
 import uvloop
 from app.patterns.structured_logging import *
 
-settings = LoggingSettings(crash_folder=Path(sys.argv[1]))
+settings = LoggingSettings(crash_folder=Path(sys.argv[1]), rate_per_second=1e-9)
 configure(settings, **{IDENTITY!r})
 
 async def forget():
