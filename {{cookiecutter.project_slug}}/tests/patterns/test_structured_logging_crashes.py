@@ -45,7 +45,7 @@ _LIVE = "watch_interpreter(settings, service='orders')"
 
 def run(program: str, folder: Path) -> tuple[list[dict[str, Any]], subprocess.CompletedProcess[bytes]]:
     """Run a program with this logging; return its lines, each of which keeps to the schema."""
-    argv = [sys.executable, "-c", _SETUP + program, folder]
+    argv = [sys.executable, "-c", _SETUP + program, str(folder)]
     done = subprocess.run(argv, capture_output=True, check=False, timeout=60)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(line, broken) for line in lines if (broken := violations(line))] == []
