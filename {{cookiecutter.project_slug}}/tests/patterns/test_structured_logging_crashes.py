@@ -1,6 +1,7 @@
 """patterns/structured_logging: what ends a process, thread, task or interpreter is a line too."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from pathlib import Path
 import uvloop
 from app.patterns.structured_logging import *
 
-settings = LoggingSettings(crash_folder=Path(sys.argv[1]))
+settings = LoggingSettings(crash_folder=Path(sys.argv[1]), rate_per_second=1e-9)
 configure(settings, **{IDENTITY!r})
 
 async def forget():
@@ -45,7 +46,7 @@ _LIVE = "watch_interpreter(settings, service='orders')"
 
 def run(program: str, folder: Path) -> tuple[list[dict[str, Any]], subprocess.CompletedProcess[bytes]]:
     """Run a program with this logging; return its lines, each of which keeps to the schema."""
-    argv = [sys.executable, "-c", _SETUP + program, folder]
+    argv = [sys.executable, "-c", _SETUP + program, str(folder)]
     done = subprocess.run(argv, capture_output=True, check=False, timeout=60)
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [(line, broken) for line in lines if (broken := violations(line))] == []
@@ -129,12 +130,16 @@ def test_processes_with_the_same_id_do_not_wait_for_each_other(tmp_path: Path) -
     assert (lines, done.returncode) == ([], 0)
 
 
-def test_a_process_that_ends_now_is_no_reason_to_fail(tmp_path: Path) -> None:
-    """A note that goes away while it is looked at was of a process that has ended well."""
-    (tmp_path / "orders.7.gone.crash").symlink_to(tmp_path / "nowhere")
-    lines, _ = run(_LIVE, tmp_path)
+def test_what_others_put_into_the_folder_is_left_alone(tmp_path: Path) -> None:
+    """The folder for temporary files is open to all: a link is not followed, and a pipe does not hold up the start."""
+    (tmp_path / "secret").write_text("Fatal Python error: hunter2")
+    (tmp_path / "orders.7.link.crash").symlink_to(tmp_path / "secret")
+    (tmp_path / "orders.mine.crash").write_text("not a note")
+    os.mkfifo(tmp_path / "orders.7.pipe.crash")
+    before = sorted(tmp_path.iterdir())
+    lines, done = run(_LIVE, tmp_path)
 
-    assert lines == []
+    assert (lines, done.returncode, sorted(tmp_path.iterdir())) == ([], 0, before)
 
 
 def test_a_process_that_ends_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -143,7 +148,7 @@ def test_a_process_that_ends_leaves_nothing_behind(tmp_path: Path) -> None:
     lines, _ = run(_LIVE, tmp_path)
 
     assert lines == []
-    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_service_starts_without_a_place_for_notes(tmp_path: Path) -> None:

@@ -8,10 +8,10 @@ import atexit
 import faulthandler
 import os
 import re
+import stat
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -38,48 +38,43 @@ def watch_interpreter(settings: LoggingSettings, *, service: str) -> None:
     if sys.platform == "win32":
         return  # no lock there that ends with its process, however it ends
     try:
-        folder = settings.crash_folder or Path(tempfile.gettempdir(), "crashes")
+        folder = settings.crash_folder or Path(tempfile.gettempdir())
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with _locked(folder / "lock"):  # or a process that starts now would take a note for one that was left
-            for path in sorted(folder.glob(f"{service}.*.crash")):
-                with suppress(FileNotFoundError):  # its process ends at this moment
-                    _clear_up(path)
-            _open_note(folder, f"{service}.{os.getpid()}.")
+        for path in sorted(folder.glob(f"{service}.*.crash")):
+            with suppress(OSError, ValueError):  # its process ends at this moment, or it is none of ours
+                _clear_up(path)
+        _open_note(folder, f"{service}.{os.getpid()}.")
     except OSError as exc:  # a service without this is better than no service
         installed().log("warning", _MODULE, "process.unwatched", {"reason": str(exc)})
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
 def _clear_up(path: Path) -> None:
     """Log and remove the note of a process that is gone; the lock on its file ended with it."""
-    with path.open(errors="replace") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+    # Anybody may put things into the folder for temporary files: no link is followed, and no pipe is waited for.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), errors="replace") as file:
+        found = os.fstat(file.fileno())
+        if found.st_uid != os.getuid() or not stat.S_ISREG(found.st_mode):
             return
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises when its process lives
         note = file.read(_MAX_NOTE)
         if note:
             lines = installed()
             line = lines.head("critical", _MODULE, "process.crashed", context.Context())
-            crashed_at = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat(timespec="milliseconds")
+            crashed_at = datetime.fromtimestamp(found.st_mtime, UTC).isoformat(timespec="milliseconds")
             pid = int(path.name.split(".")[1])
             lines.write(line | {"crashed_at": crashed_at, "crashed_pid": pid, "exception": _described(note)})
         path.unlink()
 
 
 def _open_note(folder: Path, prefix: str) -> None:
-    # Its name is unique also among containers that share the folder, where every process has the same id.
-    number, name = tempfile.mkstemp(dir=folder, prefix=prefix, suffix=".crash")
+    # A name that is unique also among containers that share the folder, where every process has the same id; and one
+    # that nobody looks for before the file is locked.
+    number, name = tempfile.mkstemp(dir=folder, prefix=prefix, suffix=".new")
     file = os.fdopen(number, "w")
     fcntl.flock(file, fcntl.LOCK_EX)  # for as long as the process lives, however it ends
+    path = Path(name).rename(Path(name).with_suffix(".crash"))
     faulthandler.enable(file)
-    atexit.register(_close_note, file, Path(name))
+    atexit.register(_close_note, file, path)
 
 
 def _close_note(file: IO[str], path: Path) -> None:
