@@ -6,12 +6,13 @@ import json
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from types import ModuleType
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
 from app import main as http
-from app import worker
+from app import telemetry_cost, worker
 from app.kit.db import create_engine, is_unavailable
 from app.patterns import migrations
 from app.patterns.health import Health
@@ -27,6 +28,8 @@ class CommandFailed(Exception):
 def main() -> None:
     """Entry point of the `app` command."""
     arguments = _parser().parse_args()
+    if "client" in arguments:
+        sys.exit(arguments.client.run(arguments))
     try:
         settings = load()
     except BadSettings as exc:
@@ -49,6 +52,10 @@ def _parser() -> argparse.ArgumentParser:
     for name, command in COMMANDS.items():
         sub = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
         sub.set_defaults(command=command)
+    for name, client in CLIENTS.items():
+        sub = commands.add_parser(name, help=client.run.__doc__, description=client.run.__doc__)
+        client.add_arguments(sub)
+        sub.set_defaults(client=client)
     return parser
 
 
@@ -113,4 +120,9 @@ COMMANDS: dict[str, Callable[[Settings], Awaitable[None]]] = {
     "worker": _work,
     "migrate": _migrate,
     "openapi": _openapi,
+}
+
+# Look at a running service from outside: they have arguments of their own, and need none of its settings.
+CLIENTS: dict[str, ModuleType] = {
+    "telemetry-cost": telemetry_cost,
 }
