@@ -5,14 +5,13 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
-from types import ModuleType
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
 from app import main as http
-from app import telemetry_cost, worker
+from app import worker
 from app.kit.db import create_engine, is_unavailable
 from app.patterns import migrations
 from app.patterns.health import Health
@@ -27,9 +26,12 @@ class CommandFailed(Exception):
 
 def main() -> None:
     """Entry point of the `app` command."""
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments, others = parser.parse_known_args()
     if "client" in arguments:
-        sys.exit(arguments.client.run(arguments))
+        sys.exit(arguments.client(others))
+    if others:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
     try:
         settings = load()
     except BadSettings as exc:
@@ -53,9 +55,7 @@ def _parser() -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
         sub.set_defaults(command=command)
     for name, client in CLIENTS.items():
-        sub = commands.add_parser(name, help=client.run.__doc__, description=client.run.__doc__)
-        client.add_arguments(sub)
-        sub.set_defaults(client=client)
+        commands.add_parser(name, help=client.__doc__, add_help=False).set_defaults(client=client)
     return parser
 
 
@@ -102,6 +102,13 @@ async def _openapi(settings: Settings) -> None:
     print(json.dumps(http.create_app(settings, Health()).app.openapi(), indent=2))
 
 
+def _telemetry_cost(words: Sequence[str]) -> int:
+    """Measure what the telemetry of a running service costs, against its budget."""
+    from app import telemetry_cost  # noqa: PLC0415 - `app serve` does not load what it does not need
+
+    return telemetry_cost.main(words)
+
+
 def _stop_on_signal() -> asyncio.Event:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -123,6 +130,6 @@ COMMANDS: dict[str, Callable[[Settings], Awaitable[None]]] = {
 }
 
 # Look at a running service from outside: they have arguments of their own, and need none of its settings.
-CLIENTS: dict[str, ModuleType] = {
-    "telemetry-cost": telemetry_cost,
+CLIENTS: dict[str, Callable[[Sequence[str]], int]] = {
+    "telemetry-cost": _telemetry_cost,
 }

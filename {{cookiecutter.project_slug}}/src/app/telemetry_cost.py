@@ -2,8 +2,8 @@
 
 import sys
 import time
-from argparse import ArgumentParser, Namespace
-from collections.abc import Callable, Iterator
+from argparse import ArgumentParser
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,19 +84,9 @@ def bill(usage: Usage, policy: Policy, *, requests_per_second: float, head_ratio
     ]
 
 
-def add_arguments(parser: ArgumentParser) -> None:
-    """Declare what `run` reads."""
-    parser.add_argument("--url", action="append", help=f"one process of each kind; default {' and '.join(_UP)}")
-    parser.add_argument("--seconds", type=_positive, default=30, help="between the two scrapes; default 30")
-    parser.add_argument("--rate", type=_positive, help="requests/s to compute a month for; default: the policy's")
-    parser.add_argument(
-        "--ratio", type=_positive, help="APP_TRACING__RATIO of what is measured, if not production's: spans are scaled"
-    )
-    parser.add_argument("--policy", type=Path, default=Path("ops/telemetry-policy.yaml"))
-
-
-def run(arguments: Namespace, pause: Callable[[float], object] = time.sleep) -> int:
-    """Measure the telemetry of a running service against its budget, and estimate what a month costs."""
+def main(words: Sequence[str], pause: Callable[[float], object] = time.sleep) -> int:
+    """Measure, print the report and return the exit status: 0 within budget, 1 over, 2 if nothing could be measured."""
+    arguments = _parser().parse_args(words)
     urls = arguments.url or list(_UP)
     try:
         policy = load(arguments.policy)
@@ -132,6 +122,22 @@ def report(usage: Usage, rows: list[Row], policy: Policy, rate: float) -> Iterat
     for url, metrics in usage.series.items():
         yield from _most(f"series by metric at {url}", metrics)
     yield from _most("new series by metric", usage.new_series)
+
+
+def _parser() -> ArgumentParser:
+    parser = ArgumentParser(
+        prog="app telemetry-cost",
+        description="Measure what the telemetry of a running service costs, against its budget.",
+        epilog="Exit status: 0 within budget, 1 over, 2 if nothing could be measured.",
+    )
+    parser.add_argument("--url", action="append", help=f"one process of each kind; default {' and '.join(_UP)}")
+    parser.add_argument("--seconds", type=_positive, default=30, help="between the two scrapes; default 30")
+    parser.add_argument("--rate", type=_positive, help="requests/s to compute a month for; default: the policy's")
+    parser.add_argument(
+        "--ratio", type=_positive, help="APP_TRACING__RATIO of what is measured, if not production's: spans are scaled"
+    )
+    parser.add_argument("--policy", type=Path, default=Path("ops/telemetry-policy.yaml"))
+    return parser
 
 
 def _positive(text: str) -> float:

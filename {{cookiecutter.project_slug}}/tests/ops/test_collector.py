@@ -43,6 +43,7 @@ CONFIGS = {
     **{f"logs to {path.parent.name}": merged(read(LOGS), read(path)) for path in OVER},
 }
 EACH = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+OF_LOGS = {name: config for name, config in CONFIGS.items() if name != "traces"}
 
 
 def paths(value: object, prefix: str = "") -> Iterator[str]:
@@ -140,7 +141,7 @@ def test_addresses_come_from_outside(config: Config) -> None:
         (None, "app"),
     ],
 )
-@pytest.mark.parametrize("config", [CONFIGS[name] for name in CONFIGS if name != "traces"])
+@pytest.mark.parametrize("config", OF_LOGS.values(), ids=OF_LOGS)
 def test_a_line_goes_to_the_stream_that_its_first_word_names(config: Config, event: str | None, stream: str) -> None:
     """The routing conditions, tried in their order, part the streams; what has no event is the application's."""
     routing = config["connectors"]["routing"]
@@ -169,7 +170,7 @@ def test_security_and_audit_are_never_given_up() -> None:
     """Their lines wait on disk for as long as it takes."""
     kept = {
         name: (exporter.get("retry_on_failure"), exporter["sending_queue"].get("storage"))
-        for config in (CONFIGS[name] for name in CONFIGS if name != "traces")
+        for config in OF_LOGS.values()
         for name, exporter in config["exporters"].items()
         if not name.endswith("/app")
     }

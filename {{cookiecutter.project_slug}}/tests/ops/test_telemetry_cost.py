@@ -1,27 +1,16 @@
 """`app telemetry-cost`: what a running service exposes becomes a bill, and an exit status."""
 
-import subprocess
-from argparse import ArgumentParser
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from app.telemetry_cost import add_arguments, bill, run
+from app.telemetry_cost import bill, main
 from app.telemetry_policy import Policy
 from app.telemetry_usage import Usage, measure, scrape
-from dev.environment import APP, ROOT, machine_variables
 from dev.http_server import serving
-from dev.telemetry_policy.places import POLICY, read
+from dev.telemetry_policy.places import read
 from tests.support.exposing_process import AFTER, BEFORE, ExposingProcess, exposed
-
-
-@pytest.fixture
-def process() -> Iterator[ExposingProcess]:
-    """Yield a process that listens."""
-    process = ExposingProcess()
-    with serving(process.app()) as process.url:
-        yield process
 
 
 @pytest.fixture
@@ -63,21 +52,18 @@ def command(policy_file: Path, process: ExposingProcess) -> Callable[..., int]:
     """Return the command, with `between` in place of the pause."""
 
     def call(*arguments: str, between: Callable[[float], None] | None = None, urls: tuple[str, ...] = ()) -> int:
-        parser = ArgumentParser()
-        add_arguments(parser)
         named = [word for url in urls or (process.url,) for word in ("--url", url)]
-        parsed = parser.parse_args([*named, "--policy", str(policy_file), *arguments])
-        return run(parsed, pause=between or process.works())
+        return main([*named, "--policy", str(policy_file), *arguments], pause=between or process.works())
 
     return call
 
 
 def usage_of(*processes: ExposingProcess) -> Usage:
-    """Return what the processes do between two scrapes."""
+    """Return what the processes do between two scrapes; what they expose besides stays."""
     urls = [process.url for process in processes]
     before = scrape(urls)
     for process in processes:
-        process.works()(0)
+        process.works(process.text.replace(exposed(BEFORE), exposed(AFTER)))(0)
     return measure(before, scrape(urls))
 
 
@@ -104,13 +90,13 @@ def test_processes_are_added_up_and_the_largest_must_fit(
     process: ExposingProcess, second: ExposingProcess, policy: Policy
 ) -> None:
     """Bytes and spans are those of all processes; series are limited in each, and paid for in all."""
-    second.text += "workers 2\n"
+    second.text += "workers 2\njobs 3\n"
     counted = usage_of(process, second)
     rows = {row.title: row for row in bill(counted, policy, requests_per_second=100)}
 
     assert counted.requests == 4000
-    assert (rows["log lines"].amount, rows["series per process"].amount) == (1000, 12)
-    assert rows["series per process"].per_month == 2 * 12 * 4
+    assert (rows["log lines"].amount, rows["series per process"].amount) == (1000, 14)
+    assert rows["series per process"].per_month == (12 + 14) * 4
 
 
 @pytest.mark.parametrize(("ratio", "spans"), [(None, 100), (0.1, 100), (1.0, 10), (0.05, 200)])
@@ -122,6 +108,13 @@ def test_spans_are_counted_as_in_production(
 
     assert rows["spans"].amount == pytest.approx(spans)
     assert rows["span bytes"].amount == pytest.approx(spans * 500)
+
+
+def test_the_ratio_is_an_option(command: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    """`--ratio 1` says that what is measured records every trace: production would record a tenth of it."""
+    command("--ratio", "1")
+
+    assert [line.split()[1] for line in capsys.readouterr().out.splitlines() if line.startswith("spans ")] == ["10"]
 
 
 def test_within_budget_ends_well(command: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
@@ -246,15 +239,3 @@ def test_an_impossible_option_is_refused(command: Callable[..., int], option: st
         command(option, value)
 
     assert ended.value.code == 2
-
-
-def test_the_command_needs_no_settings(process: ExposingProcess) -> None:
-    """It runs where the service itself could not: with an address and the policy, and nothing of the environment."""
-    command = [*APP, "telemetry-cost", "--url", process.url, "--seconds", "0.1", "--policy", str(POLICY)]
-
-    ended = subprocess.run(
-        command, env=machine_variables(), cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
-    )
-
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr == "app: no requests between the two scrapes: send some, or wait longer with --seconds\n"
