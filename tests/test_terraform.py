@@ -52,4 +52,4 @@ def test_terraform_accepts_and_tests_the_module(
     assert {name: step.returncode for name, step in steps.items()} == dict.fromkeys(steps, 0), [
         step.stdout + step.stderr for step in steps.values()
     ]
-    assert "1 passed, 0 failed" in steps["test"].stdout
+    assert "8 passed, 0 failed" in steps["test"].stdout

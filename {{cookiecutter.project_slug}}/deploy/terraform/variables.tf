@@ -43,3 +43,50 @@ variable "images_kept" {
     error_message = "Keep at least 10 images: a rollback needs them."
   }
 }
+
+variable "environment" {
+  description = "Which environment this is: part of the names of log groups and of who may read them."
+  type        = string
+  default     = "production"
+
+  validation {
+    condition     = contains(["staging", "production"], var.environment)
+    error_message = "The environment must be staging or production."
+  }
+}
+
+variable "log_reader_principals" {
+  description = "By role, the ARNs of who may take it: roles of your single sign-on, for example. By default nobody."
+  type        = map(list(string))
+  default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.log_reader_principals), keys(var.log_access))) == 0
+    error_message = "Each role must be one of the telemetry policy's."
+  }
+}
+
+# Written from the telemetry policy into telemetry.auto.tfvars.json: change them there.
+
+variable "log_retention_days" {
+  description = "Days that each stream of log lines is kept."
+  type        = map(number)
+
+  validation {
+    condition     = toset(keys(var.log_retention_days)) == toset(["app", "security", "audit"])
+    error_message = "The streams are app, security and audit."
+  }
+}
+
+variable "log_access" {
+  description = "By role, the streams that it may read, and in which environments."
+  type = map(object({
+    environments = set(string)
+    streams      = set(string)
+  }))
+
+  validation {
+    condition     = length(setsubtract(flatten([for access in var.log_access : access.streams]), keys(var.log_retention_days))) == 0
+    error_message = "A role can only read streams that exist."
+  }
+}

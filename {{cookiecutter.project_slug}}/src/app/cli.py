@@ -8,7 +8,7 @@ import asyncio
 import json
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NoReturn
 
 import structlog
@@ -33,7 +33,12 @@ class CommandFailed(Exception):
 
 def main() -> None:
     """Entry point of the `app` command."""
-    arguments = _parser().parse_args()
+    parser = _parser()
+    arguments, others = parser.parse_known_args()
+    if "client" in arguments:
+        sys.exit(arguments.client(others))
+    if others:
+        parser.error(f"unrecognized arguments: {' '.join(others)}")
     structured_logging.configure(LoggingSettings())  # what goes wrong with the settings is a line as well
     try:
         settings = load()
@@ -70,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
     for name, command in COMMANDS.items():
         sub = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
         sub.set_defaults(command=command)
+    for name, client in CLIENTS.items():
+        commands.add_parser(name, help=client.__doc__, add_help=False).set_defaults(client=client)
     return parser
 
 
@@ -118,6 +125,13 @@ async def _openapi(settings: Settings) -> None:
     print(json.dumps(http.create_app(settings, Health()).openapi(), indent=2))
 
 
+def _telemetry_cost(words: Sequence[str]) -> int:
+    """Measure what the telemetry of a running service costs, against its budget."""
+    from app import telemetry_cost  # noqa: PLC0415 - `app serve` does not load what it does not need
+
+    return telemetry_cost.main(words)
+
+
 def _stop_on_signal() -> asyncio.Event:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -136,4 +150,9 @@ COMMANDS: dict[str, Callable[[Settings], Awaitable[None]]] = {
     "worker": _work,
     "migrate": _migrate,
     "openapi": _openapi,
+}
+
+# Look at a running service from outside: they have arguments of their own, and need none of its settings.
+CLIENTS: dict[str, Callable[[Sequence[str]], int]] = {
+    "telemetry-cost": _telemetry_cost,
 }

@@ -24,7 +24,7 @@ class LoggingSettings(BaseModel):
     request_ratios: dict[_Endpoint, _Ratio] = Field(
         {}, description='The same for hot endpoints, such as {"GET /v1/orders": 0.1}.'
     )
-    slow_request_seconds: float = Field(1.0, gt=0, description="A request that takes longer is always written.")
+    slow_request_seconds: float = Field(0.5, gt=0, description="A request that takes longer is always written.")
     summary_seconds: float = Field(
         60.0, gt=0, description="Pause before the line that says how many lines were dropped, and of which events."
     )
