@@ -85,11 +85,12 @@ class Evidence:
         return await self._until(f"line {event} of {process} with {fields}", look)
 
     async def trace(self, trace_id: str, *kinds: str) -> list[ReceivedSpan]:
-        """Return the spans of a trace once it has exactly `kinds`."""
+        """Return the spans of a trace once it has exactly `kinds`, and however many statements to the database."""
 
         async def look() -> list[ReceivedSpan] | None:
             spans = self._collector.of_trace(trace_id)
-            return spans if Counter(span.kind for span in spans) == Counter(kinds) else None
+            found = Counter(span.kind for span in spans if "db.system.name" not in span.attributes)
+            return spans if found == Counter(kinds) else None
 
         return await self._until(f"trace {trace_id} with the spans {', '.join(kinds)}", look)
 

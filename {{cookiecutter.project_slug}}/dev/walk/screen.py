@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from urllib.parse import urlsplit
 
 from dev.console import Console
 from dev.otlp_receiver import ReceivedSpan
@@ -45,8 +44,7 @@ class Screen:
         begin, end = min(span.began_ns for span in spans), max(span.ended_ns for span in spans)
         rows = [f"{spans[0].trace_id}   {_ms(end - begin)} from begin to end"]
         for indent, span in _tree(spans):
-            called = urlsplit(span.attributes.get("url.full", "")).path  # clients are named by their method alone
-            name = f"{indent}{span.name} {called}"[:_NAME]
+            name = f"{indent}{span.name}"[:_NAME]
             bar = _bar(span, begin, max(end - begin, 1))
             rows.append(f"{name:<{_NAME}} {span.kind.lower():<9}{_ms(span.ended_ns - span.began_ns):>10}  |{bar}|")
         self._rows("trace", rows)

@@ -125,7 +125,7 @@ async def test_one_trace_id_from_the_request_to_the_consumer(service: RunningSer
     assert (consumer.kind, consumer.parent_id, consumer.links) == ("CONSUMER", server.span_id, [sender.span_id])
     assert event["traceparent"] == f"00-{trace_id}-{server.span_id}-01"
     assert (handled["trace_id"], handled["span_id"]) == (trace_id, consumer.span_id)
-    assert "CLIENT" in {span.kind for span in service.spans.of_trace(trace_id)}
+    assert "POST /authorisations" in {span.name for span in service.spans.of_trace(trace_id)}
 
 
 async def test_event_says_who_asked_and_reaches_the_history(service: RunningService) -> None:

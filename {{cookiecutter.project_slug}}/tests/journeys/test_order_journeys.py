@@ -75,7 +75,7 @@ async def test_settlement_is_one_trace(service: RunningService, tenant: str) -> 
     )
 
     settlement = await service.spans.span("settle order", trace_id=handled["trace_id"])
-    call = await service.spans.span("POST", trace_id=handled["trace_id"])
+    call = await service.spans.span("POST /authorisations", trace_id=handled["trace_id"])
     consumer = await service.spans.span("process order.placed", trace_id=handled["trace_id"])
 
     assert (call.kind, call.parent_id, consumer.parent_id) == ("CLIENT", settlement.span_id, settlement.span_id)

@@ -15,7 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.kit.context import Context, bind
 from app.kit.instruments import OTHER
-from app.patterns.outbound_telemetry import MeasuredClient
+from app.patterns.outbound_telemetry import URL_TEMPLATE, MeasuredClient
 from dev.http_server import serving
 
 METRIC = "http_client_request_duration_seconds"
@@ -95,6 +95,16 @@ async def test_a_call_of_a_traced_request_is_a_span(remote: Remote) -> None:
         "http.response.status_code": 201,
     }
     assert call.status.status_code is StatusCode.UNSET
+    assert SECRET not in call.to_json()
+
+
+async def test_a_call_may_name_its_template(remote: Remote) -> None:
+    """A template tells which call it was, and nothing of what it was about."""
+    with use_span(remote.span()):
+        await remote.client.get(f"http://payments/cards/{SECRET}", extensions={URL_TEMPLATE: "/cards/{number}"})
+
+    (call,) = remote.calls
+    assert (call.name, (call.attributes or {})["url.template"]) == ("GET /cards/{number}", "/cards/{number}")
     assert SECRET not in call.to_json()
 
 

@@ -10,6 +10,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from app.kit.errors import Unavailable
+from app.patterns.outbound_telemetry import URL_TEMPLATE
 
 _log = structlog.get_logger(__name__)
 
@@ -78,16 +79,26 @@ class HttpPaymentProvider:
             raise PaymentsUnavailable("The payment provider's answer makes no sense.") from exc
 
     async def release(self, order_id: UUID) -> None:
-        response = await self._post(f"/authorisations/{order_id}/void")
+        response = await self._post("/authorisations/{order_id}/void", order_id=order_id)
         if response.status_code != httpx.codes.NO_CONTENT:
             raise PaymentsUnavailable(f"The payment provider answered {response.status_code}.")
 
     async def _post(
-        self, path: str, *, json: Mapping[str, object] | None = None, headers: dict[str, str] | None = None
+        self,
+        template: str,
+        *,
+        json: Mapping[str, object] | None = None,
+        headers: dict[str, str] | None = None,
+        **variables: object,
     ) -> httpx.Response:
-        url = self._settings.url.rstrip("/") + path
         try:
-            return await self._client.post(url, json=json, headers=headers, timeout=self._settings.timeout_seconds)
+            return await self._client.post(
+                self._settings.url.rstrip("/") + template.format(**variables),
+                json=json,
+                headers=headers,
+                timeout=self._settings.timeout_seconds,
+                extensions={URL_TEMPLATE: template},
+            )
         except httpx.HTTPError as exc:
             _log.warning("payments.call_failed", error=type(exc).__name__)
             raise PaymentsUnavailable("The payment provider cannot be reached.") from exc

@@ -20,6 +20,8 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, TracerProvider
 from app.kit import context
 from app.kit.instruments import OTHER, histogram
 
+URL_TEMPLATE = "url_template"
+"""Key of a request's `extensions`: the path with its variables by name, such as `/orders/{order_id}`."""
 _FIRST_ERROR = 400
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 REQUEST_DURATION = histogram(
@@ -71,14 +73,17 @@ class MeasuredClient(httpx.AsyncClient):
                 _end(span, status, error_type)
 
     def _span(self, request: httpx.Request) -> Span:
-        """Begin a span without path and query, which may hold what belongs to a person."""
-        url = request.url
+        """Begin a span without path and query, which may hold what belongs to a person; the template holds nothing."""
+        url, template = request.url, request.extensions.get(URL_TEMPLATE, "")
         attributes: dict[str, str | int] = {
             "http.request.method": request.method,
             "server.address": url.host,
             "server.port": url.port or (443 if url.scheme == "https" else 80),
         }
-        return self._tracer.start_span(request.method, kind=SpanKind.CLIENT, attributes=attributes)
+        if template:
+            attributes["url.template"] = template
+        name = f"{request.method} {template}".rstrip()
+        return self._tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes)
 
 
 def _end(span: Span, status: str, error_type: str) -> None:
