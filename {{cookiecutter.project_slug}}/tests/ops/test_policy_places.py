@@ -18,6 +18,7 @@ from app.telemetry_policy import Environment, Policy, Stream
 from dev.environment import ROOT
 from dev.telemetry_policy.marks import keys, with_values
 from dev.telemetry_policy.places import CLOUD_VALUES, MARKED, PAGE, outputs, read
+from tests.support import metrics_page
 
 EXAMPLE = (ROOT / ".env.example").read_text()
 POLICY = read()
@@ -76,6 +77,7 @@ def test_a_file_holds_what_the_policy_says(path: Path) -> None:
             POLICY.cardinality.label_sets_per_metric,
             id="label sets",
         ),
+        pytest.param(metrics_page.series_per_process, POLICY.cardinality.series_per_process, id="docs/metrics.md"),
     ],
 )
 def test_a_default_is_what_the_policy_says(in_code: Callable[[], object], said: object) -> None:

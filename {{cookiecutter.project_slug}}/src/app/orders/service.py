@@ -121,7 +121,7 @@ class Orders:
     async def _settle(self, order: Order) -> None:
         work = Context(request_id=uuid7().hex, tenant=order.tenant_id, actor="settlement")
         # A span of its own: the provider's call and the event belong to one trace here too, without a request.
-        with bind(work), _tracer.start_as_current_span("settle order"):
+        with bind(work), _tracer.start_as_current_span("settle order", record_exception=False):
             try:
                 if order.state is OrderState.PENDING:
                     await self._authorise(order)

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.kit.clock import wait_or_stop
 from app.kit.context import Context, bind
 from app.kit.db import transaction
-from app.kit.redaction import attributes_of
+from app.kit.redaction import attributes_of, message_of
 
 from . import telemetry
 from .events import MalformedEvent, ReceivedEvent, parse
@@ -80,7 +80,8 @@ class Consumer:
                 _log.info("inbox.stream_awaited", consumer=self._name, stream=self._settings.stream)
                 await wait_or_stop(stop, _RECONNECT_SECONDS)
             except (nats.errors.Error, OSError) as exc:
-                _log.warning("inbox.broker_unavailable", consumer=self._name, error=str(exc) or type(exc).__name__)
+                reason = message_of(exc) or type(exc).__name__
+                _log.warning("inbox.broker_unavailable", consumer=self._name, error=reason)
                 await wait_or_stop(stop, _RECONNECT_SECONDS)
 
     async def _consume(self, stop: asyncio.Event) -> None:
@@ -134,6 +135,8 @@ class Consumer:
             context=extract(event.trace_headers()),
             kind=trace.SpanKind.CONSUMER,
             links=_sending(message),
+            record_exception=False,  # it would quote values; `_handle` notes what may be told
+            set_status_on_exception=False,
             attributes={
                 "messaging.system": "nats",
                 "messaging.operation.type": "process",

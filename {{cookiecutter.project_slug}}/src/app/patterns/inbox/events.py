@@ -36,13 +36,11 @@ class ReceivedEvent(BaseModel):
     actor: Annotated[str, AfterValidator(redact)] = ""
     requestid: Annotated[str, AfterValidator(_id_or_nothing)] = ""
     traceparent: str = ""
-    tracestate: str = ""
     data: dict[str, Any]
 
     def trace_headers(self) -> dict[str, str]:
         """Return the trace context in the form that propagators read."""
-        headers = {"traceparent": self.traceparent, "tracestate": self.tracestate}
-        return {name: value for name, value in headers.items() if value}
+        return {"traceparent": self.traceparent} if self.traceparent else {}
 
 
 def parse(body: bytes) -> ReceivedEvent:

@@ -6,7 +6,7 @@ Costs:    one insert per event, a relay process, at-least-once delivery (consume
 Fails:    broker down -> rows wait and their age grows; relay killed -> its events are published again, the broker drops
           what it has seen within its duplicate window, the inbox drops the rest.
 Copy:     this folder, kit/context.py, kit/db.py, kit/errors.py, kit/histogram.py, kit/ids.py, kit/instruments.py,
-          migration 0001_outbox.
+          kit/redaction.py, migration 0001_outbox.
 Origin:   Chris Richardson, Microservices Patterns (2018), chapter 3.
 
 Order is kept per aggregate: its events leave in the order in which they were committed, with any number of relays.

@@ -14,6 +14,8 @@ from sqlalchemy import Row, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from app.kit.redaction import message_of
+
 from . import spans, telemetry
 from .broker import Acknowledged, Broker, BrokerUnavailable, Message
 from .models import LANES
@@ -221,7 +223,7 @@ class Relay:
             self._failures += 1
             reason = "broker" if isinstance(exc, BrokerUnavailable) else "database"
             telemetry.PASS_FAILURES.labels(reason).inc()
-            _log.warning("outbox.pass_failed", reason=reason, error=str(exc), failures=self._failures)
+            _log.warning("outbox.pass_failed", reason=reason, error=message_of(exc), failures=self._failures)
             return 0
         self._failures = 0
         return published

@@ -59,7 +59,7 @@ async def publish(session: AsyncSession, event: Event) -> None:
 def _envelope(event: Event) -> dict[str, Any]:
     """Return the event as CloudEvents 1.0 JSON, with the trace and the request it belongs to."""
     trace: dict[str, str] = {}
-    inject(trace)  # `traceparent` and `tracestate`: CloudEvents' distributed tracing extension
+    inject(trace)  # `traceparent`: CloudEvents' distributed tracing extension
     work = context.current()
     return {
         "specversion": "1.0",

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
+from app.kit.redaction import message_of
+
 from .values import text
 
 MAX_FRAMES = 25  # a RecursionError has a thousand
@@ -60,11 +62,7 @@ def _describe(exc: BaseException, depth: int, tickets: Iterator[int]) -> dict[st
 
 
 def _message(exc: BaseException) -> str:
-    try:
-        message = str(exc)
-    except Exception:  # noqa: BLE001 - a broken __str__ must not hide the exception itself
-        return "<no message: __str__ failed>"
-    return text(message, _MAX_MESSAGE)
+    return text(message_of(exc), _MAX_MESSAGE)
 
 
 def _frames(tb: TracebackType | None) -> list[dict[str, Any]]:

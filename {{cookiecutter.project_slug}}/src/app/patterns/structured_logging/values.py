@@ -13,7 +13,8 @@ from uuid import UUID
 
 from pydantic import Secret, SecretBytes, SecretStr
 
-from app.kit.redaction import redact
+from app.kit.marks import safe_repr
+from app.kit.redaction import names_a_secret, redact
 
 SECRET = "[secret]"  # noqa: S105 - the marker, not a secret
 _MAX_TEXT = 4_000
@@ -24,9 +25,6 @@ _INT64, _UINT64 = -(2**63), 2**64  # more is no integer for most readers of JSON
 _EVENT = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
 _CODE = re.compile(r"[a-z][a-z0-9_]*")
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.-]+")
-_SECRET_NAME = re.compile(
-    "password|passwd|passphrase|secret|token|authorization|cookie|credential|api_?key|private_?key", re.IGNORECASE
-)
 
 
 def plain(value: object, depth: int = _MAX_DEPTH) -> object:
@@ -92,7 +90,7 @@ def _is_event(value: str) -> bool:
 @lru_cache(maxsize=1024)
 def _field(key: str) -> tuple[str, bool]:
     name = _NOT_IN_A_NAME.sub("_", redact(key))[:_MAX_NAME] or "_"
-    return name, _SECRET_NAME.search(name) is not None
+    return name, names_a_secret(name)
 
 
 def _small(value: dict[object, object] | Collection[object], depth: int) -> object:
@@ -115,6 +113,6 @@ def _shown(value: object) -> str:
     try:
         if isinstance(value, date):
             return value.isoformat()
-        return str(value) if isinstance(value, str | UUID | Decimal | PurePath) else repr(value)
+        return str(value) if isinstance(value, str | UUID | Decimal | PurePath) else safe_repr(value)
     except Exception:  # noqa: BLE001 - a broken __repr__: logging must not raise
         return f"<{type(value).__qualname__}: __repr__ failed>"

@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .enrichment import Enrichment
 from .export import BoundedExport
-from .requests import PROPAGATOR, HandedDownIds
+from .propagation import PROPAGATOR
+from .requests import HandedDownIds
 
 
 class TracingSettings(BaseModel):

@@ -9,15 +9,14 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.kit import asgi
 from app.kit.redaction import attributes_of
 
 from .enrichment import of_current_work
+from .propagation import PROPAGATOR
 
-PROPAGATOR = TraceContextTextMapPropagator()  # W3C only: baggage from strangers must not travel through this service
 _RANDOM = TraceFlags(TraceFlags.RANDOM_TRACE_ID)  # W3C level 2: says that the low 56 bits may be used for sampling
 _decided: ContextVar[int | None] = ContextVar("decided", default=None)
 
@@ -60,15 +59,13 @@ class RequestSpans:
             if trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound:
                 _decided.set(trace_id)
                 return None
-            flags, state = _RANDOM, None
+            flags = _RANDOM
         elif parent.trace_flags & TraceFlags.SAMPLED:
             return None
         else:
-            trace_id, state = parent.trace_id, parent.trace_state
+            trace_id = parent.trace_id
             flags = TraceFlags(parent.trace_flags & _RANDOM)
-        return SpanContext(
-            trace_id, self._ids.generate_span_id(), is_remote=False, trace_flags=flags, trace_state=state
-        )
+        return SpanContext(trace_id, self._ids.generate_span_id(), is_remote=False, trace_flags=flags)
 
     async def _recorded(self, parent: SpanContext | None, scope: Scope, receive: Receive, send: Send) -> None:
         exchange, receive, send = asgi.exchange(scope, receive, send)
@@ -108,8 +105,7 @@ def _parent(scope: Scope) -> SpanContext | None:
     traceparent = asgi.header(scope, b"traceparent")
     if traceparent is None:
         return None
-    states = [value.decode("latin-1") for name, value in scope["headers"] if name == b"tracestate"]
-    carrier = {"traceparent": [traceparent.decode("latin-1")], "tracestate": states}
+    carrier = {"traceparent": traceparent.decode("latin-1")}
     span = trace.get_current_span(PROPAGATOR.extract(carrier, Context())).get_span_context()
     return span if span.is_valid else None
 
