@@ -32,4 +32,4 @@ def test_events_that_are_made_up_share_one_name() -> None:
         exposed = generate_latest(log.registry).decode().splitlines()
         assert sum(line.startswith("log_lines_total{") for line in exposed) == 101
         assert log.counted("log_lines_total", event="_OTHER") == 5
-        assert log.counted("log_lines_dropped_total", event="_OTHER", reason="rate_limited") == 795
+        assert log.counted("log_lines_dropped_total", event="_OTHER", reason="rate_limited") == 895

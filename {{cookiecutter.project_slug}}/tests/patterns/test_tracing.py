@@ -170,7 +170,7 @@ async def test_an_unsampled_request_has_a_trace_all_the_same() -> None:
 @pytest.mark.parametrize(("flags", "exported"), [("01", 2), ("00", 0), ("03", 2), ("02", 0)])
 @pytest.mark.parametrize("ratio", [0, 1])
 async def test_the_callers_decision_is_followed(ratio: float, flags: str, exported: int) -> None:
-    """Parent-based: whatever our own ratio, a trace is kept whole or dropped whole, its flags passed on, its text not."""
+    """Parent-based: whatever our own ratio, a trace is kept or dropped whole; flags are passed on, text is not."""
     service = Service(ratio=ratio)
 
     seen = (await service.get("/v1/things/7", traceparent=f"00-{TRACE}-{SPAN}-{flags}", tracestate="a=1")).json()
