@@ -53,8 +53,10 @@ def installed_log(**settings: Any) -> Iterator[Log]:  # noqa: ANN401 - fields of
     log = Log()
     lines = Lines(log.stream, LoggingSettings(**settings), **IDENTITY, volume=Volume(registry=log.registry))
     install(lines)
-    yield log
-    install(None)
+    try:
+        yield log
+    finally:
+        install(None)
 
 
 @contextmanager
@@ -64,8 +66,10 @@ def configured_log(*, identity: dict[str, str | None] = IDENTITY, **settings: An
     before = root.handlers, root.level, sys.excepthook, threading.excepthook, sys.unraisablehook
     log = Log()
     configure(LoggingSettings(**settings), **identity, stream=log.stream, volume=Volume(registry=log.registry))
-    yield log
-    root.handlers, root.level, sys.excepthook, threading.excepthook, sys.unraisablehook = before
-    logging.captureWarnings(capture=False)
-    structlog.reset_defaults()
-    install(None)
+    try:
+        yield log
+    finally:
+        root.handlers, root.level, sys.excepthook, threading.excepthook, sys.unraisablehook = before
+        logging.captureWarnings(capture=False)
+        structlog.reset_defaults()
+        install(None)

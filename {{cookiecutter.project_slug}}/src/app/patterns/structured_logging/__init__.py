@@ -2,7 +2,7 @@
 
 Use when: logs are searched by machines, and a line has to lead to its request, its trace and its tenant.
 Not when: the program is a script that one person watches.
-Costs:    about 6 microseconds for the one line of a request, written; about 10 for any other.
+Costs:    about 6 microseconds for the one line of a request, written; about 11 for any other.
 Fails:    a value that cannot be rendered is replaced by its bounded `repr`, never raised at the caller. Writing blocks
           when whatever reads standard output stops reading: that is the price of losing nothing. A reader that is
           gone -> lines are dropped and counted. A loud event -> its lines are dropped, counted and summed up; errors
