@@ -54,6 +54,24 @@ def test_a_process_that_has_done_little_exposes_little(exposed: dict[str, Expose
     assert 100 < exposed[process].series < 500
 
 
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("worker_job_crashes_total", {"job": "relay"}),
+        ("inbox_messages_handled_total", {"consumer": "order-timeline", "outcome": "failed"}),
+        ("outbox_pass_failures_total", {"reason": "broker"}),
+        ("orders_settled_total", {"state": "refused"}),
+    ],
+)
+async def test_a_counter_is_there_before_its_first_event(
+    service: RunningService, name: str, labels: dict[str, str]
+) -> None:
+    """With the value 0: the first crash is then an increase, and not a new series that rate() passes over."""
+    samples = await service.samples(service.worker_url)
+
+    assert [sample.value for sample in samples if (sample.name, sample.labels) == (name, labels)] == [0]
+
+
 async def test_counters_have_no_second_series(service: RunningService) -> None:
     """Not in OpenMetrics either, where the client library would tell for each when it was made."""
     assert [sample.name for sample in await service.samples() if sample.name.endswith("_created")] == []

@@ -107,17 +107,18 @@ async def test_a_request_knows_what_it_has_asked(engine: AsyncEngine, traced: Tr
         "delete", "with", "set", "notify", "explain", "comment", "no space", "nothing at all",
     ],
 )  # fmt: skip
-@pytest.mark.usefixtures("traced")
 async def test_a_statement_is_told_by_what_it_does_and_to_which_table(
-    engine: AsyncEngine, statement: str, operation: str, collection: str
+    engine: AsyncEngine, traced: Traced, statement: str, operation: str, collection: str
 ) -> None:
-    """Both are words that are known beforehand, or `_OTHER`: no text of a statement becomes a label."""
+    """Both are words that are known beforehand, or `_OTHER`: no text of a statement becomes a label or a name."""
     before = counted(operation, collection)
 
-    async with engine.connect() as connection:
-        await connection.execute(text(statement))
+    with traced.tracer.start_as_current_span("request"):
+        async with engine.connect() as connection:
+            await connection.execute(text(statement))
 
     assert counted(operation, collection) == before + 1
+    assert [span.name for span in traced.spans] == [f"{operation} {collection}".rstrip()]
 
 
 async def test_every_way_to_execute_is_measured(engine: AsyncEngine, traced: Traced) -> None:

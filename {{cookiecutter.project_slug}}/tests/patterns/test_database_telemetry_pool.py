@@ -48,10 +48,10 @@ async def test_who_waits_for_a_connection_is_seen_waiting(engine: AsyncEngine) -
     """While the pool is exhausted, its queue is a figure; afterwards, the wait is one."""
     before = pool("_wait_time_seconds_count")
 
-    async with engine.connect(), engine.connect():
-        waiting = [asyncio.create_task(_connect(engine)) for _ in range(3)]
+    async with asyncio.TaskGroup() as waiting, engine.connect(), engine.connect():
+        for _ in range(3):
+            waiting.create_task(_connect(engine))
         await eventually(lambda: pool("_pending_requests") == 3)
-    await asyncio.gather(*waiting)
 
     assert pool("_pending_requests") == 0
     assert pool("_wait_time_seconds_count") == before + 5

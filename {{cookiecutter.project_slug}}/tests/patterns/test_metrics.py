@@ -122,12 +122,16 @@ async def test_an_application_that_fails_without_an_answer_is_counted_as_500(
 
 
 async def test_unknown_paths_and_methods_make_no_labels(app: FastAPI, registry: CollectorRegistry) -> None:
-    """A scanner that tries a thousand addresses and methods leaves two series, not two thousand."""
+    """A scanner that tries a thousand addresses and methods leaves two series, and gives the guard nothing to do."""
+    overflow = {"metric": "http_server_request_duration_seconds", "label": "http_request_method"}
+    before = REGISTRY.get_sample_value("metric_label_overflow_total", overflow)
+
     for number in range(20):
         await request(app, f"/admin/{number}.php")
         await request(app, f"/{number}", method=f"SCAN{number}")
 
     assert counts(registry) == {("unmatched", "GET", "404"): 20, ("unmatched", "_OTHER", "404"): 20}
+    assert REGISTRY.get_sample_value("metric_label_overflow_total", overflow) == before
 
 
 async def test_whatever_is_observed_the_histogram_stays_under_its_limit(
