@@ -56,11 +56,14 @@ class _Decision:
     key: str
     request: AuthorisationRequest | None
     status: Literal["authorised", "refused"]
+    request_id: str = ""
+    """Of the call that was decided, as its sender named it."""
     voided: bool = False
 
     def as_json(self) -> dict[str, Any]:
         asked = self.request.model_dump() if self.request else {}
-        return {"id": f"auth-{self.key}", "key": self.key, "status": self.status, "voided": self.voided, **asked}
+        told = {"id": f"auth-{self.key}", "key": self.key, "status": self.status, "voided": self.voided}
+        return {**told, "request_id": self.request_id, **asked}
 
 
 class PaymentSimulator:
@@ -105,11 +108,12 @@ class PaymentSimulator:
         except ValidationError as exc:
             problem = exc.errors(include_url=False, include_input=False)[0]["msg"]
             return lambda: JSONResponse({"error": problem}, 422)
-        return lambda: self._answer(key, asked)
+        return lambda: self._answer(key, asked, request.headers.get("x-request-id", ""))
 
-    def _answer(self, key: str, asked: AuthorisationRequest) -> Response:
+    def _answer(self, key: str, asked: AuthorisationRequest, request_id: str) -> Response:
         refused = asked.amount_minor % 100 == REFUSED_ENDING
-        decision = self._decisions.setdefault(key, _Decision(key, asked, "refused" if refused else "authorised"))
+        new = _Decision(key, asked, "refused" if refused else "authorised", request_id)
+        decision = self._decisions.setdefault(key, new)
         if decision.request not in {None, asked}:
             return JSONResponse({"error": "This key was used with another body."}, 422)
         if decision.status == "refused":

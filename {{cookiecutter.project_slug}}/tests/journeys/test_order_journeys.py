@@ -27,6 +27,7 @@ async def test_placed_order_can_be_read_and_is_authorised(service: RunningServic
     assert (placed.status_code, placed.json()["state"], placed.json()["total_minor"]) == (201, "placed", 2500)
     assert read.json()["id"] == placed.json()["id"]
     assert (decision["status"], decision["amount_minor"], decision["currency"]) == ("authorised", 2500, "EUR")
+    assert decision["request_id"] == placed.headers["x-request-id"]
 
 
 async def test_refused_payment_is_a_402_and_the_order_is_kept(service: RunningService, tenant: str) -> None:

@@ -185,7 +185,8 @@ class Consumer:
 
 def _sending(message: Msg) -> list[trace.Link]:
     """Return a link to the span that sent the message; the request that caused it is the parent."""
-    sent = trace.get_current_span(extract(dict(message.headers or {}))).get_span_context()
+    carrier = {"traceparent": (message.headers or {}).get("traceparent", "")}
+    sent = trace.get_current_span(extract(carrier)).get_span_context()
     return [trace.Link(sent)] if sent.is_valid else []
 
 

@@ -11,7 +11,6 @@ Origin:   Dapper (Sigelman and others, 2010); W3C Trace Context; OpenTelemetry a
 
     provider.py    the process's tracer provider: identity and sampling
     requests.py    the layer: the decision on sampling, and the span of a request
-    propagation.py what of a caller's trace is taken over
     enrichment.py  what every span says about the work it belongs to
     export.py      the way to the collector
 """

@@ -13,8 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .enrichment import Enrichment
 from .export import BoundedExport
-from .propagation import PROPAGATOR
-from .requests import HandedDownIds
+from .requests import PROPAGATOR, HandedDownIds
 
 
 class TracingSettings(BaseModel):

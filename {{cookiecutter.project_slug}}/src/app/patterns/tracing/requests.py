@@ -9,14 +9,15 @@ from opentelemetry.context import Context
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.kit import asgi
 from app.kit.redaction import attributes_of
 
 from .enrichment import of_current_work
-from .propagation import PROPAGATOR
 
+PROPAGATOR = TraceContextTextMapPropagator()  # W3C only: baggage from strangers must not travel through this service
 _RANDOM = TraceFlags(TraceFlags.RANDOM_TRACE_ID)  # W3C level 2: says that the low 56 bits may be used for sampling
 _decided: ContextVar[int | None] = ContextVar("decided", default=None)
 
@@ -105,6 +106,7 @@ def _parent(scope: Scope) -> SpanContext | None:
     traceparent = asgi.header(scope, b"traceparent")
     if traceparent is None:
         return None
+    # Without `tracestate`, as W3C allows: it is free text of the caller's, and would end up on each span.
     carrier = {"traceparent": traceparent.decode("latin-1")}
     span = trace.get_current_span(PROPAGATOR.extract(carrier, Context())).get_span_context()
     return span if span.is_valid else None
