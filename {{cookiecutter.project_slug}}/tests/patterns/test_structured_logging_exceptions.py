@@ -30,6 +30,7 @@ def test_an_exception_is_data(log: Log) -> None:
     assert (exception["type"], exception["message"]) == ("RuntimeError", "cannot place")
     assert exception["frames"][-1]["function"] == "test_an_exception_is_data"
     assert exception["cause"]["type"] == "ValueError"
+    assert exception["cause"]["message"] == "invalid literal for int() with base 10: '…'"  # without the value
     assert "exc_info" not in log.lines[0]
 
 
