@@ -51,11 +51,11 @@ clean: ## delete what was installed, made and cached
 	rm -rf .venv .tools .bake .cache .mypy_cache .ruff_cache .pytest_cache benchmarks/results
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A service to measure, as the template is now, and the libraries that it is compared with.
+# As the template is now.
 BENCH := .bake/bench/order-service
 PEERS := asgi-correlation-id loguru opentelemetry-instrumentation-fastapi prometheus-fastapi-instrumentator
 
-bench-service: .venv/.synced
+bench-service: .venv/.synced ## the service that is measured, and the libraries that it is compared with
 	@rm -rf .bake/bench && $(BAKE) .bake/bench >/dev/null
 	@$(MAKE) --no-print-directory -C $(BENCH) TOOLS=../../../$(TOOLS) setup
 	@$(UV) pip install --quiet --prerelease if-necessary-or-explicit --python $(BENCH)/.venv/bin/python $(PEERS)
