@@ -9,33 +9,27 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from baking import ROOT, TEMPLATE
+from baking import ROOT, TEMPLATE, Bakery
 
 REMOVALS: list[dict[str, Any]] = tomllib.loads((ROOT / "tests" / "removals.toml").read_text())["removal"]
 KEPT = shutil.ignore_patterns(".*", "__pycache__")
 
 
 @pytest.mark.parametrize("removal", REMOVALS, ids=[removal["what"] for removal in REMOVALS])
-def test_a_removal_is_noticed(equipped: Path, tmp_path: Path, removal: dict[str, Any]) -> None:
+def test_a_removal_is_noticed(equipped: Path, bakery: Bakery, removal: dict[str, Any]) -> None:
     """The named test of the service fails in a copy without it, by an assertion and not by a copy that is broken."""
-    service = tmp_path / "service"
+    folder = bakery.new_folder()
+    service = folder / "service"
     shutil.copytree(TEMPLATE, service, ignore=KEPT)
     source = service / removal["file"]
     text = source.read_text()
     assert text.count(removal["text"]) == 1, "the line to remove has changed"
     source.write_text(text.replace(removal["text"], removal.get("instead", "")))
 
+    # Its own place for temporary files: pytest makes the shared one private again, under the eyes of other PostgreSQLs.
+    options = ["-q", "-x", "-p", "no:cacheprovider", "--basetemp", folder / "tmp"]
     result = subprocess.run(
-        [
-            equipped / ".venv" / "bin" / "python",
-            "-m",
-            "pytest",
-            "-q",
-            "-x",
-            "-p",
-            "no:cacheprovider",
-            *removal["tests"],
-        ],
+        [equipped / ".venv" / "bin" / "python", "-m", "pytest", *options, *removal["tests"]],
         cwd=service,
         env={**os.environ, "PYTHONPATH": "src:."},
         capture_output=True,

@@ -16,7 +16,7 @@ _BAD = {"currency": "euro", "items": [{"sku": "tea", "quantity": -2, "unit_price
 async def paid(walk: Walk) -> None:
     """One request, and the six places where it can be seen."""
     order, line = await walk.ask("POST", "/v1/orders", HTTPStatus.CREATED, _TEA)
-    spans = await walk.trace(line.fields["trace_id"], "SERVER", "CLIENT", "CONSUMER")
+    spans = await walk.trace(line.fields["trace_id"], "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
     await walk.metric(line)
     event = await walk.event("order.placed", order["id"])
     handled = await walk.evidence.log_line("worker", "inbox.message_handled", event_id=event["id"])
@@ -33,7 +33,7 @@ async def refused(walk: Walk) -> None:
     """A refusal is an answer with a code, a state of the order, and an event."""
     problem, line = await walk.ask("POST", "/v1/orders", HTTPStatus.PAYMENT_REQUIRED, _REFUSED)
     _require(problem["code"] == line.fields["error_code"] == "payment_refused", "the code payment_refused")
-    await walk.trace(line.fields["trace_id"], "SERVER", "CLIENT", "CONSUMER")
+    await walk.trace(line.fields["trace_id"], "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
     await walk.metric(line)
     order_id = problem["detail"].rstrip(".").rsplit(" ", 1)[1]
     await walk.event("order.refused", order_id)
@@ -54,7 +54,7 @@ async def provider_down(walk: Walk) -> None:
     walk.screen.text("repair", f"the payment provider is back; the worker asks again {after}")
     event = await walk.event("order.placed", order["id"])
     _require("traceparent" in event, "a traceparent in the event")
-    await walk.trace(event["traceparent"].split("-")[1], "INTERNAL", "CLIENT", "CONSUMER")
+    await walk.trace(event["traceparent"].split("-")[1], "INTERNAL", "CLIENT", "PRODUCER", "CONSUMER")
     walk.screen.text("metric", await walk.evidence.sample("worker", 'orders_settled_total{state="placed"}'))
     await walk.effect(order["id"], "order.placed")
     walk.screen.text("took", f"{time.perf_counter() - begun:.1f} s from the request to the event's effect")
@@ -64,7 +64,7 @@ async def cancelled(walk: Walk) -> None:
     """The customer's change of mind reaches the provider by way of the worker."""
     order_id = walk.placed[0]
     _order, line = await walk.ask("POST", f"/v1/orders/{order_id}/cancel", HTTPStatus.OK)
-    await walk.trace(line.fields["trace_id"], "SERVER", "CONSUMER")
+    await walk.trace(line.fields["trace_id"], "SERVER", "PRODUCER", "CONSUMER")
     await walk.metric(line)
     await walk.event("order.cancelled", order_id)
     await walk.effect(order_id, "order.placed", "order.cancelled")

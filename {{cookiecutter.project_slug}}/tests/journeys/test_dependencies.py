@@ -91,7 +91,7 @@ def value(samples: list[Sample], name: str, labels: Mapping[str, str] | None = N
 async def _placed(service: RunningService) -> str:
     async with service.client() as client:
         await client.get("/v1/orders")  # the first token also fetches the issuer's keys
-        placed = await client.post("/v1/orders", json=ORDER, headers={"x-request-id": "whole"})
+        placed = await client.post("/v1/orders", json=ORDER)
         await service.in_state(client, placed.json()["id"], "placed", "order.placed")
-    (line,) = await request_lines(service.serve, "whole")
+    (line,) = await request_lines(service.serve, placed.headers["x-request-id"])
     return str(line["trace_id"])
