@@ -27,7 +27,7 @@ def test_a_removal_is_noticed(equipped: Path, bakery: Bakery, removal: dict[str,
     source.write_text(text.replace(removal["text"], removal.get("instead", "")))
 
     # Its own place for temporary files: pytest makes the shared one private again, under the eyes of other PostgreSQLs.
-    options = ["-q", "-x", "-p", "no:cacheprovider", "--basetemp", folder / "tmp"]
+    options = ["-q", "-x", "-p", "no:cacheprovider", "--basetemp", str(folder / "tmp")]
     result = subprocess.run(
         [equipped / ".venv" / "bin" / "python", "-m", "pytest", *options, *removal["tests"]],
         cwd=service,
