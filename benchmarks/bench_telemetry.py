@@ -26,7 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("service", type=Path, help="folder of a service")
     parser.add_argument("parts", nargs="*", choices=list(MEASURES), default=list(MEASURES))
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=21)
     parser.add_argument("--seconds", type=float, default=150, help="no new round of a table begins after this")
     arguments = parser.parse_args()
     service = arguments.service.resolve()
@@ -44,7 +44,7 @@ def get(arguments: argparse.Namespace) -> object:
 
     print("GET of a route that does nothing")
     with servers("get_stacks", list(get_stacks.STACKS), environment()) as running:
-        figures = measure(running, GET, rounds=arguments.rounds, requests=1500, seconds=arguments.seconds)
+        figures = measure(running, GET, rounds=arguments.rounds, requests=500, seconds=arguments.seconds)
     return table(figures, get_stacks.TARGETS)
 
 
