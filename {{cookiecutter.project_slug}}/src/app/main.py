@@ -12,9 +12,9 @@ from fastapi import APIRouter, FastAPI
 from fastapi.telemetry import TelemetryConfig
 from starlette.middleware import Middleware
 
-from app.kit import problems
-from app.kit.asgi import RouteTemplates
+from app.kit.asgi import LayeredApp, RouteTemplates
 from app.kit.clock import SystemClock
+from app.kit.problems import Problems
 from app.orders.errors import PaymentRefused  # domain: orders
 from app.orders.routes import router as orders_router  # domain: orders
 from app.patterns import tracing
@@ -53,7 +53,7 @@ def create_app(settings: Settings, health: Health) -> FastAPI:
             yield
         tracing.shut_down(provider)
 
-    app = FastAPI(
+    app = LayeredApp(
         title=settings.service,
         version=settings.version,
         lifespan=lifespan,
@@ -66,12 +66,11 @@ def create_app(settings: Settings, health: Health) -> FastAPI:
             Middleware(RequestSpans, tracer_provider=provider, ratio=settings.tracing.ratio, route_of=route_of),
             Middleware(RedMetrics, route_of=route_of),  # outside whatever refuses, so that refusals are counted
             Middleware(AccessLog, route_of=route_of),  # same, for the log line
-            Middleware(problems.Problems, statuses=STATUSES),  # inside the two above: they see the final status
+            Middleware(Problems, statuses=STATUSES),  # inside the two above: they see the final status
             Middleware(BodyLimit, max_bytes=settings.http.max_body_bytes),  # before anybody reads the body
             Middleware(Authentication, verifier=verifier),  # last: from here on the tenant is known
         ],
     )
-    problems.install(app, statuses=STATUSES)
     v1 = APIRouter(prefix="/v1")
     v1.include_router(orders_router)  # domain: orders
     app.include_router(v1)

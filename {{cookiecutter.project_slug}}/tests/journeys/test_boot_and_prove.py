@@ -10,7 +10,7 @@ import orjson
 import pytest
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
-from app.kit.ids import uuid7_hex
+from app.kit.ids import random_hex
 from tests.support.log_lines import violations
 from tests.support.running_service import ORDER, RunningService, request_lines
 
@@ -54,7 +54,7 @@ async def test_every_documented_route_is_called_here(service: RunningService) ->
 @each_call
 async def test_route_answers_and_writes_one_line(service: RunningService, call: Call) -> None:
     """Each route answers as documented, echoes the request id and leaves exactly one canonical log line."""
-    request_id = uuid7_hex()
+    request_id = random_hex()
     response = await made(service, call, request_id)
 
     (line,) = await request_lines(service.serve, request_id)
@@ -108,7 +108,7 @@ async def test_route_is_counted_with_a_trace_to_look_at(service: RunningService,
 
 async def test_one_trace_id_from_the_request_to_the_consumer(service: RunningService) -> None:
     """The caller's trace runs through request, payment call, outbox and broker into the consumer's span and line."""
-    trace_id, request_id = "4bf92f3577b34da6a3ce929d0e0e4736", uuid7_hex()
+    trace_id, request_id = "4bf92f3577b34da6a3ce929d0e0e4736", random_hex()
     caller = {"traceparent": f"00-{trace_id}-00f067aa0ba902b7-01", "x-request-id": request_id}
     async with service.client() as client:
         order_id = (await client.post("/v1/orders", json=ORDER, headers=caller)).json()["id"]
@@ -130,7 +130,7 @@ async def test_one_trace_id_from_the_request_to_the_consumer(service: RunningSer
 
 async def test_event_says_who_asked_and_reaches_the_history(service: RunningService) -> None:
     """Request id, tenant and actor travel with the event into the worker's line, and the order tells its history."""
-    request_id = uuid7_hex()
+    request_id = random_hex()
     async with service.client(tenant="globex") as client:
         placed = await client.post("/v1/orders", json=ORDER, headers={"x-request-id": request_id})
         order = await service.in_state(client, placed.json()["id"], "placed", "order.placed")

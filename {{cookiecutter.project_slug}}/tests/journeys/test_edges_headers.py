@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.kit.ids import uuid7_hex
+from app.kit.ids import random_hex
 from dev.postgres import PostgreSQL
 from dev.token_issuer import SigningKey, TokenIssuer
 from tests.support.raw_http import exchange, request
@@ -45,7 +45,7 @@ async def test_bad_request_id_is_replaced(api: RunningService, request_id: str |
 
 async def test_second_request_id_is_ignored(api: RunningService) -> None:
     """Of two ids the first counts, everywhere: response and log agree."""
-    first, second = uuid7_hex(), uuid7_hex()
+    first, second = random_hex(), random_hex()
     headers = [("x-request-id", first), ("x-request-id", second), authorized(api)]
 
     answer = await exchange(api.addresses.http_port, request(headers=headers))

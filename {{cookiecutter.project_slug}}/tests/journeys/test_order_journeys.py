@@ -4,7 +4,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.kit.ids import uuid7, uuid7_hex
+from app.kit.ids import random_hex, uuid7
 from tests.support.eventually import eventually
 from tests.support.running_service import ORDER, RunningService, request_lines
 
@@ -32,7 +32,7 @@ async def test_placed_order_can_be_read_and_is_authorised(service: RunningServic
 
 async def test_refused_payment_is_a_402_and_the_order_is_kept(service: RunningService, tenant: str) -> None:
     """A refused payment is answered with a problem; the order stays as `refused`, and its event is told."""
-    request_id = uuid7_hex()
+    request_id = random_hex()
     async with service.client(tenant=tenant) as client:
         answer = await client.post("/v1/orders", json=REFUSED, headers={"x-request-id": request_id})
         (listed,) = (await client.get("/v1/orders")).json()["orders"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from app.kit.ids import uuid7_hex
+from app.kit.ids import random_hex
 from tests.support.eventually import eventually
 from tests.support.running_service import ORDER, RunningService, request_lines
 
@@ -17,7 +17,7 @@ NewService = Callable[..., RunningService]
 async def test_request_in_flight_gets_its_answer(new_service: NewService) -> None:
     """On SIGTERM the process looks unready, goes on answering, finishes what is in hand, and ends with exit code 0."""
     service = new_service(APP_HTTP__DRAIN_SECONDS="0.7")
-    request_id = uuid7_hex()
+    request_id = random_hex()
     await service.start("serve")
     await service.set_faults(latency_seconds=1.5)
     async with service.client() as client, httpx.AsyncClient(base_url=service.url) as probe:

@@ -6,12 +6,12 @@ from typing import Annotated, Any, Literal
 
 import httpx
 import pytest
-from fastapi import FastAPI
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.kit import problems
+from app.kit.asgi import LayeredApp
 from app.kit.errors import AppError, Conflict, Forbidden, Invalid, NotFound, RateLimited, Unavailable
 
 
@@ -68,8 +68,7 @@ STATUSES: dict[type[AppError], HTTPStatus] = {Teapot: HTTPStatus.IM_A_TEAPOT}
 
 @pytest.fixture
 def client() -> httpx.AsyncClient:
-    app = FastAPI(middleware=[Middleware(problems.Problems, statuses=STATUSES), Middleware(_Raising)])
-    problems.install(app, statuses=STATUSES)
+    app = LayeredApp(middleware=[Middleware(problems.Problems, statuses=STATUSES), Middleware(_Raising)])
 
     @app.get("/raise/{name}")
     async def raise_error(name: str) -> None:

@@ -12,7 +12,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Message, Receive, Scope, Send
 
 from app.kit import context, problems
-from app.kit.asgi import RouteTemplates
+from app.kit.asgi import LayeredApp, RouteTemplates
 from app.kit.errors import Conflict, Unavailable
 from app.patterns.structured_logging import AccessLog
 from dev.http_server import serving
@@ -40,14 +40,13 @@ class _Bind:
 @pytest.fixture
 def app() -> FastAPI:
     """A service that succeeds, refuses and fails."""
-    app = FastAPI(
+    app = LayeredApp(
         middleware=[
             Middleware(_Bind),
             Middleware(AccessLog, route_of=RouteTemplates()),
             Middleware(problems.Problems, statuses={}),
         ]
     )
-    problems.install(app, statuses={})
     router = APIRouter(prefix="/v1")
 
     @router.post("/things/{thing_id}")

@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.kit import context, problems
+from app.kit.asgi import LayeredApp
 from app.kit.clock import SystemClock
 from app.kit.errors import AppError
 from app.patterns.authentication import (
@@ -52,7 +53,7 @@ def service(jwks_url: str) -> FastAPI:
             yield
 
     verifier = TokenVerifier(settings, client, SystemClock())
-    app = FastAPI(
+    app = LayeredApp(
         lifespan=lifespan,
         middleware=[
             Middleware(BindContext),
@@ -60,7 +61,6 @@ def service(jwks_url: str) -> FastAPI:
             Middleware(Authentication, verifier=verifier),
         ],
     )
-    problems.install(app, statuses=STATUSES)
 
     @app.get("/open")
     async def anyone() -> dict[str, str]:

@@ -11,6 +11,7 @@ from starlette.middleware import Middleware
 from starlette.types import Message, Receive, Scope, Send
 
 from app.kit import problems
+from app.kit.asgi import LayeredApp
 from app.kit.errors import AppError
 from app.patterns.body_limit import BodyLimit, BodyTooLarge
 from dev.http_server import serving
@@ -19,10 +20,9 @@ LIMIT = 100
 STATUSES: dict[type[AppError], HTTPStatus] = {BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
 
 
-def service() -> FastAPI:
+def service(kind: type[FastAPI] = LayeredApp) -> FastAPI:
     """Return an application whose routes read the body in the ways that FastAPI has."""
-    app = FastAPI(middleware=[Middleware(problems.Problems, statuses=STATUSES), Middleware(BodyLimit, max_bytes=LIMIT)])
-    problems.install(app, statuses=STATUSES)
+    app = kind(middleware=[Middleware(problems.Problems, statuses=STATUSES), Middleware(BodyLimit, max_bytes=LIMIT)])
 
     @app.post("/parsed")
     async def parsed(body: dict[str, str] = Body()) -> int:  # noqa: B008 - FastAPI's way
@@ -57,10 +57,11 @@ async def test_an_announced_body_over_the_limit_is_refused_unread(path: str) -> 
     assert response.json()["code"] == "body_too_large"
 
 
+@pytest.mark.parametrize("kind", [LayeredApp, FastAPI])
 @pytest.mark.parametrize("path", ["/parsed", "/raw"])
-async def test_a_chunked_body_over_the_limit_is_refused_while_it_is_read(path: str) -> None:
+async def test_a_chunked_body_over_the_limit_is_refused_while_it_is_read(path: str, kind: type[FastAPI]) -> None:
     """FastAPI takes an error in the middle of a body for malformed JSON; the caller still gets 413, over a socket."""
-    with serving(service()) as url:
+    with serving(service(kind)) as url:
         async with httpx.AsyncClient(base_url=url) as client:
             response = await client.post(path, content=chunks(LIMIT + 1), headers={"content-type": "application/json"})
 

@@ -7,16 +7,13 @@ from collections.abc import Mapping
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
-from opentelemetry import context as otel_context
-from opentelemetry import trace
-from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from prometheus_client import REGISTRY, CollectorRegistry, parser
 from prometheus_client.openmetrics import parser as openmetrics_parser
 from starlette.middleware import Middleware
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.kit import problems
-from app.kit.asgi import RouteTemplates
+from app.kit import asgi, problems
+from app.kit.asgi import LayeredApp, RouteTemplates
 from app.kit.clock import ManualClock
 from app.kit.histogram import Distribution
 from app.kit.instruments import DECLARED, OTHER, Guarded
@@ -42,7 +39,7 @@ def histogram(registry: CollectorRegistry) -> Guarded[Distribution]:
 @pytest.fixture
 def app(registry: CollectorRegistry, histogram: Guarded[Distribution]) -> FastAPI:
     """A service whose one router is included under /v1 and /v2."""
-    app = FastAPI(
+    app = LayeredApp(
         middleware=[
             Middleware(MetricsEndpoint, registry=registry),
             Middleware(RedMetrics, route_of=RouteTemplates(), histogram=histogram),
@@ -65,7 +62,7 @@ def app(registry: CollectorRegistry, histogram: Guarded[Distribution]) -> FastAP
 
 
 async def request(
-    app: FastAPI, path: str, method: str = "GET", headers: Mapping[str, str] | None = None
+    app: ASGIApp, path: str, method: str = "GET", headers: Mapping[str, str] | None = None
 ) -> httpx.Response:
     """Send one request."""
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
@@ -198,15 +195,16 @@ async def test_scrapes_are_not_counted(app: FastAPI, registry: CollectorRegistry
     assert counts(registry) == {}
 
 
-@pytest.mark.parametrize(("flags", "exemplars"), [(1, 1), (0, 0)], ids=["sampled", "not sampled"])
-async def test_only_sampled_traces_become_exemplars(app: FastAPI, flags: int, exemplars: int) -> None:
+@pytest.mark.parametrize(("trace_id", "exemplars"), [(TRACE_ID, 1), (None, 0)], ids=["kept", "not kept"])
+async def test_only_traces_that_are_kept_become_exemplars(app: FastAPI, trace_id: int | None, exemplars: int) -> None:
     """An exemplar leads to a trace that was kept; one of a dropped trace would lead nowhere."""
-    span = NonRecordingSpan(SpanContext(TRACE_ID, 7, is_remote=False, trace_flags=TraceFlags(flags)))
-    token = otel_context.attach(trace.set_span_in_context(span))
-    try:
-        await request(app, "/v1/things/1")
-    finally:
-        otel_context.detach(token)
+
+    async def traced(scope: Scope, receive: Receive, send: Send) -> None:
+        exchange, receive, send = asgi.exchange(scope, receive, send)
+        exchange.trace_id = trace_id
+        await app(scope, receive, send)
+
+    await request(traced, "/v1/things/1")
 
     scrape = (await request(app, "/metrics", headers=OPENMETRICS)).text
     assert scrape.count(f'# {{trace_id="{TRACE_ID:032x}"}}') == exemplars

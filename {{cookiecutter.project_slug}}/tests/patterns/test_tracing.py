@@ -1,6 +1,7 @@
 """patterns/tracing.py: what is sampled, what it is called, and that nothing is lost for what is not."""
 
 import random
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -11,7 +12,6 @@ from opentelemetry.context import Context
 from opentelemetry.propagate import inject
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision, TraceIdRatioBased
 from opentelemetry.trace import SpanKind, StatusCode
 from starlette.middleware import Middleware
@@ -20,7 +20,7 @@ from app.kit import context, problems
 from app.kit.asgi import RouteTemplates
 from app.patterns import tracing
 from app.patterns.request_id import RequestId
-from app.patterns.tracing import TracingSettings
+from app.patterns.tracing import TracingSettings, requests
 from dev.http_server import serving
 
 IDENTITY = {"service": "orders", "env": "test", "version": "1.2.3"}
@@ -212,7 +212,7 @@ async def test_the_decision_is_the_sdks(monkeypatch: pytest.MonkeyPatch) -> None
     ids = [chance.getrandbits(128) for _ in range(200)]
     ids += [chance.getrandbits(64) << 64 | sampler.bound + offset for offset in (-1, 0, 1)]
     made = iter(ids)
-    monkeypatch.setattr(RandomIdGenerator, "generate_trace_id", lambda _self: next(made))
+    monkeypatch.setattr(requests, "random", SimpleNamespace(getrandbits=lambda bits: next(made) if bits == 128 else 1))
 
     for _ in ids:
         await service.get("/v1/things/7")

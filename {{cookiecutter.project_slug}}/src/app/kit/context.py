@@ -38,15 +38,23 @@ class Context:
     """Pseudonymous id of the caller: the token's `sub`, unless that tells who the person is."""
     deadline: float | None = None
     """Monotonic time after which nobody waits for the answer."""
-    tally: Tally = field(default_factory=Tally, compare=False, repr=False)
+    used: Tally | None = field(default=None, init=False, compare=False, repr=False)
+    """None as long as nothing was used or met."""
+
+    @property
+    def tally(self) -> Tally:
+        """What to add to."""
+        if self.used is None:
+            self.used = Tally()
+        return self.used
 
 
-_current: ContextVar[Context | None] = ContextVar("context", default=None)
+current_context: ContextVar[Context | None] = ContextVar("context", default=None)
 
 
 def current() -> Context:
     """Return the context of the work in hand, or an empty one outside any work."""
-    return _current.get() or Context()
+    return current_context.get() or Context()
 
 
 class bind:  # noqa: N801 - reads as a verb where it is used; a generator would cost three times as much per request
@@ -58,8 +66,8 @@ class bind:  # noqa: N801 - reads as a verb where it is used; a generator would 
         self._context = context
 
     def __enter__(self) -> Context:
-        self._token = _current.set(self._context)
+        self._token = current_context.set(self._context)
         return self._context
 
     def __exit__(self, *_: object) -> None:
-        _current.reset(self._token)
+        current_context.reset(self._token)

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
@@ -113,34 +112,11 @@ def from_error(error: AppError, statuses: Mapping[type[AppError], HTTPStatus] | 
     return Problem(int(status), error.code, error.title, error.detail, headers=headers, cause=cause)
 
 
-def install(app: FastAPI, *, statuses: Mapping[type[AppError], HTTPStatus]) -> None:
-    """Answer every error that reaches the framework with a problem document.
+class Problems:
+    """ASGI layer of a `LayeredApp`: whatever is raised inside becomes a problem document; a bug is recorded as well.
 
     `statuses` is where a service says which of its own errors are more than their category, such as 402.
     """
-
-    async def on_app_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, AppError)
-        return _response(from_error(error, statuses), request.scope)
-
-    async def on_validation_error(request: Request, error: Exception) -> Response:
-        assert isinstance(error, RequestValidationError)
-        return _response(_from_validation(error), request.scope)
-
-    async def on_http_exception(request: Request, error: Exception) -> Response:
-        assert isinstance(error, HTTPException)
-        problem = _from_http_exception(error)
-        if problem.status == HTTPStatus.METHOD_NOT_ALLOWED:
-            problem.headers["Allow"] = ", ".join(asgi.allowed_methods(request.scope))
-        return _response(problem, request.scope)
-
-    app.add_exception_handler(AppError, on_app_error)
-    app.add_exception_handler(RequestValidationError, on_validation_error)
-    app.add_exception_handler(HTTPException, on_http_exception)
-
-
-class Problems:
-    """ASGI layer: what the layers below raise becomes a problem document; a bug becomes a 500 and is recorded."""
 
     def __init__(self, app: ASGIApp, *, statuses: Mapping[type[AppError], HTTPStatus]) -> None:
         self._app = app
@@ -159,20 +135,26 @@ class Problems:
                 raise
             await _response(_STOPPING, scope)(scope, receive, send)
         except Exception as exc:
-            problem = from_error(exc, self._statuses) if isinstance(exc, AppError) else _from_bug(exc)
-            response = _response(problem, scope)
+            response = _response(self._problem(exc, scope), scope)
             if exchange.started:  # too late for another answer: let the server cut the connection
                 raise
             await response(scope, receive, send)
+
+    def _problem(self, exc: Exception, scope: Scope) -> Problem:
+        match exc:
+            case AppError():
+                return from_error(exc, self._statuses)
+            case RequestValidationError():
+                return _from_validation(exc)
+            case HTTPException():
+                return _from_http_exception(exc, scope)
+            case _:
+                return Problem(500, AppError.code, AppError.title, "The error was recorded.", cause=exc)
 
 
 def _response(problem: Problem, scope: Scope) -> Response:
     asgi.note_problem(scope, code=problem.code, failure=problem.cause)
     return Response(problem.body(), problem.status, problem.headers, MEDIA_TYPE)
-
-
-def _from_bug(exc: Exception) -> Problem:
-    return Problem(500, AppError.code, AppError.title, "The error was recorded.", cause=exc)
 
 
 def _from_validation(error: RequestValidationError) -> Problem:
@@ -198,7 +180,10 @@ def _detail(error: Mapping[str, Any]) -> str:
     return _QUOTES_THE_VALUE.get(error["type"], redact(error["msg"]))
 
 
-def _from_http_exception(error: HTTPException) -> Problem:
+def _from_http_exception(error: HTTPException, scope: Scope) -> Problem:
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(asgi.allowed_methods(scope))
     phrase = HTTPStatus(error.status_code).phrase
     code = _CODE_BY_STATUS.get(error.status_code, phrase.lower().replace(" ", "_"))
-    return Problem(error.status_code, code, phrase, f"{phrase}.", headers=dict(error.headers or {}))
+    return Problem(error.status_code, code, phrase, f"{phrase}.", headers=headers)

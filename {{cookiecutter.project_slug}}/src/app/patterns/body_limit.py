@@ -59,14 +59,18 @@ class BodyLimit:
 
         async def guard(message: Message) -> None:
             nonlocal started
-            # FastAPI takes an error while it reads the body for a malformed body and answers 400: that answer is wrong,
-            # and dropped here. Raising here instead would be an error in the middle of a response to Starlette.
+            # FastAPI takes an error while it reads the body for a malformed body. Where it answers that by itself, the
+            # answer is dropped: raising here instead would be an error in the middle of a response to Starlette.
             if refused and not started:
                 return
             started = True
             await send(message)
 
-        await self._app(scope, count, guard)
+        try:
+            await self._app(scope, count, guard)
+        except Exception:
+            if not refused or started:
+                raise
         if refused and not started:
             raise refused
 

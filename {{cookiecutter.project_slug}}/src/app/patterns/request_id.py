@@ -27,14 +27,16 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        header_value = asgi.header(scope, _HEADER_BYTES)
-        sent = header_value.decode("latin-1") if header_value else ""
+        sent = asgi.header(scope, _HEADER_BYTES)
         # The id is echoed, logged and sent on, so it must not be text that somebody chose: a name, a card, a password.
-        request_id = sent if sent and ids.is_id(sent) else ids.uuid7_hex()
+        request_id = ids.random_hex() if sent is None or not ids.is_id(sent.decode("latin-1")) else sent.decode()
         exchange, receive, send = asgi.exchange(scope, receive, send)
-        exchange.headers.append((_HEADER_BYTES, request_id.encode()))
-        with context.bind(context.Context(request_id=request_id)):
+        exchange.headers += ((_HEADER_BYTES, request_id.encode()),)
+        token = context.current_context.set(context.Context(request_id))
+        try:
             await self._app(scope, receive, send)
+        finally:
+            context.current_context.reset(token)
 
 
 async def add_request_id(request: httpx.Request) -> None:

@@ -8,7 +8,7 @@ Fails:    a value that cannot be rendered is replaced by its bounded `repr`, nev
           gone -> lines are dropped and counted. A loud event -> its lines are dropped, counted and summed up; errors
           never are. A caller who picks his trace id picks whether the line of a sampled endpoint is kept.
 Copy:     this folder with its schema, kit/asgi.py, kit/context.py, kit/errors.py, kit/histogram.py,
-          kit/instruments.py, kit/marks.py, kit/redaction.py.
+          kit/instruments.py, kit/marks.py, kit/redaction.py, kit/spans.py.
 Origin:   the canonical log line (Leach, "Fast and flexible observability with canonical log lines", 2019); "The
           Twelve-Factor App" XI (logs as event streams).
 """

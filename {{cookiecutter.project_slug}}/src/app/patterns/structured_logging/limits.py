@@ -4,7 +4,7 @@ import random
 import time
 from collections.abc import Callable
 
-from opentelemetry import trace
+from app.kit.spans import current_span_context
 
 from .settings import LoggingSettings
 
@@ -40,7 +40,8 @@ class RequestSampling:
         """A request that takes longer is written anyway."""
         self._default = settings.request_ratio
         self._shares = {tuple(endpoint.split(" ", 1)): share for endpoint, share in settings.request_ratios.items()}
-        self._keeps_all = self._default >= 1 and not self._shares
+        self.drops = self._default < 1 or bool(self._shares)
+        """Whether any line is dropped by its ratio."""
 
     def share(self, method: str, route: str, seconds: float) -> float:
         """Return the share of this endpoint's lines that are kept by ratio, or 0 when this one is not among them.
@@ -48,12 +49,10 @@ class RequestSampling:
         A line that is kept for its duration or its trace alone stands for itself, as all do where nothing is dropped:
         its share is 1.
         """
-        if self._keeps_all:
-            return 1
         share = self._shares.get((method, route), self._default)
         if share >= 1 or seconds >= self.slow_seconds:
             return 1
-        span = trace.get_current_span().get_span_context()
+        span = current_span_context()
         drawn = span.trace_id & _LOW_64_BITS if span.is_valid else random.getrandbits(64)
         if drawn < round(share * (_LOW_64_BITS + 1)):
             return share

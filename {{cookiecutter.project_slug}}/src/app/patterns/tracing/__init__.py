@@ -6,7 +6,8 @@ Costs:    about 7 microseconds for a request that is not sampled, 120 to 150 for
 Fails:    collector down or slow -> finished spans wait, at most `queue_size`; what comes on top is dropped and counted,
           requests never wait. A caller decides sampling by its `traceparent`: strip the header at the edge if callers
           are strangers.
-Copy:     this folder, kit/asgi.py, kit/context.py, kit/histogram.py, kit/instruments.py, kit/redaction.py.
+Copy:     this folder, kit/asgi.py, kit/context.py, kit/histogram.py, kit/instruments.py, kit/redaction.py,
+          kit/spans.py.
 Origin:   Dapper (Sigelman and others, 2010); W3C Trace Context; OpenTelemetry and its semantic conventions.
 
     provider.py    the process's tracer provider: identity and sampling

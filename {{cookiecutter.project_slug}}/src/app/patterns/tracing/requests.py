@@ -1,5 +1,6 @@
 """One server span per request, and the decision whether to make it, taken before anything is spent on it."""
 
+import random
 from collections.abc import Callable
 from contextvars import ContextVar
 
@@ -14,11 +15,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.kit import asgi
 from app.kit.redaction import attributes_of
+from app.kit.spans import context_of
 
 from .enrichment import of_current_work
 
 PROPAGATOR = TraceContextTextMapPropagator()  # W3C only: baggage from strangers must not travel through this service
 _RANDOM = TraceFlags(TraceFlags.RANDOM_TRACE_ID)  # W3C level 2: says that the low 56 bits may be used for sampling
+_LOW_64_BITS = TraceIdRatioBased.TRACE_ID_LIMIT
 _decided: ContextVar[int | None] = ContextVar("decided", default=None)
 
 
@@ -36,18 +39,18 @@ class RequestSpans:
         self._tracer = tracer_provider.get_tracer(__name__)
         self._bound = TraceIdRatioBased.get_bound_for_rate(ratio)
         self._route_of = route_of
-        self._ids = RandomIdGenerator()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        parent = _parent(scope)
+        traceparent = asgi.header(scope, b"traceparent")
+        parent = None if traceparent is None else _parent(traceparent)
         unsampled = self._unsampled(parent)
         if unsampled is None:
             await self._recorded(parent, scope, receive, send)
             return
-        token = otel_context.attach(trace.set_span_in_context(NonRecordingSpan(unsampled)))
+        token = otel_context.attach(context_of(NonRecordingSpan(unsampled)))
         try:
             await self._app(scope, receive, send)
         finally:
@@ -56,8 +59,8 @@ class RequestSpans:
     def _unsampled(self, parent: SpanContext | None) -> SpanContext | None:
         """Return the span of a request that is not sampled, decided as the SDK would; None for one that is."""
         if parent is None:
-            trace_id = self._ids.generate_trace_id()
-            if trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound:
+            trace_id = random.getrandbits(128) or 1
+            if trace_id & _LOW_64_BITS < self._bound:
                 _decided.set(trace_id)
                 return None
             flags = _RANDOM
@@ -66,15 +69,17 @@ class RequestSpans:
         else:
             trace_id = parent.trace_id
             flags = TraceFlags(parent.trace_flags & _RANDOM)
-        return SpanContext(trace_id, self._ids.generate_span_id(), is_remote=False, trace_flags=flags)
+        return SpanContext(trace_id, random.getrandbits(64) or 1, False, flags)  # noqa: FBT003 - is not remote
 
     async def _recorded(self, parent: SpanContext | None, scope: Scope, receive: Receive, send: Send) -> None:
         exchange, receive, send = asgi.exchange(scope, receive, send)
-        method = asgi.method(scope)
-        name = "HTTP" if method == asgi.OTHER_METHOD else method  # as the semantic conventions have it
-        outside = Context() if parent is None else trace.set_span_in_context(NonRecordingSpan(parent), Context())
+        # As the semantic conventions have it.
+        name = "HTTP" if exchange.method == asgi.OTHER_METHOD else exchange.method
+        outside = Context() if parent is None else context_of(NonRecordingSpan(parent))
         span = self._tracer.start_span(name, context=outside, kind=SpanKind.SERVER)
-        token = otel_context.attach(trace.set_span_in_context(span, outside))
+        if span.is_recording():
+            exchange.trace_id = span.get_span_context().trace_id
+        token = otel_context.attach(context_of(span))
         failure: Exception | None = None
         try:
             await self._app(scope, receive, send)
@@ -101,11 +106,8 @@ class HandedDownIds(RandomIdGenerator):
         return trace_id
 
 
-def _parent(scope: Scope) -> SpanContext | None:
-    """Return the caller's span, read by the SDK's own parser; None when there is none or its header is malformed."""
-    traceparent = asgi.header(scope, b"traceparent")
-    if traceparent is None:
-        return None
+def _parent(traceparent: bytes) -> SpanContext | None:
+    """Return the caller's span, read by the SDK's own parser; None when its header is malformed."""
     # Without `tracestate`, as W3C allows: it is free text of the caller's, and would end up on each span.
     carrier = {"traceparent": traceparent.decode("latin-1")}
     span = trace.get_current_span(PROPAGATOR.extract(carrier, Context())).get_span_context()
@@ -114,7 +116,7 @@ def _parent(scope: Scope) -> SpanContext | None:
 
 def _finish(span: Span, scope: Scope, exchange: asgi.Exchange, failure: Exception | None) -> None:
     attributes = {
-        "http.request.method": asgi.method(scope),
+        "http.request.method": exchange.method,
         "http.response.status_code": exchange.status,
         "url.scheme": scope["scheme"],
         "network.protocol.version": scope["http_version"],
@@ -122,7 +124,7 @@ def _finish(span: Span, scope: Scope, exchange: asgi.Exchange, failure: Exceptio
     }
     if failure is not None:
         span.add_event("exception", attributes_of(failure))  # not `record_exception`, which quotes values
-    if exchange.failed:
+    if exchange.status >= asgi.SERVER_ERROR:
         attributes["error.type"] = type(failure).__qualname__ if failure else str(exchange.status)
         span.set_status(StatusCode.ERROR)
     span.set_attributes(attributes)
