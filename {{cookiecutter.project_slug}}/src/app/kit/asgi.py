@@ -103,9 +103,16 @@ def note_problem(scope: Scope, *, code: str, failure: Exception | None) -> None:
 class LayeredApp(FastAPI):
     """FastAPI with no layers but its `middleware`, which sees every error as it was raised.
 
-    Left out are FastAPI's own: they turn errors into answers, limit bodies and report to its telemetry, in five calls
+    Left out are FastAPI's own: they turn errors into answers, limit bodies and report to its telemetry, in seven calls
     per request. Whatever `middleware` raises, the server answers with 500.
     """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or self.middleware_stack is None:
+            await super().__call__(scope, receive, send)
+            return
+        scope["app"] = self
+        await self.middleware_stack(scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
         layer: ASGIApp = AsyncExitStackMiddleware(self.router)  # closes what the routes open
