@@ -58,7 +58,7 @@ def measured(what: str, collector: str) -> ASGIApp:
 
     def engine(settings: DatabaseSettings, *, application_name: str) -> AsyncEngine:
         made = create_engine(settings, application_name=application_name, poolclass=database_telemetry.MeasuredPool)
-        database_telemetry.instrument(made, tables=Base.metadata.tables, provider=provider)
+        database_telemetry.instrument(made, pool="bench", tables=Base.metadata.tables, provider=provider)
         return made
 
     return bare_orders.bare(caller, engine=engine)

@@ -6,6 +6,9 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import make_url
+
+from dev.postgres import JOBS_LOGIN, SERVICE_LOGIN
 from dev.token_issuer import ISSUER
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -28,6 +31,7 @@ class Addresses:
     """Where everything listens."""
 
     database_url: str
+    """As the owner of the tables."""
     broker_url: str
     payments_url: str
     jwks_url: str
@@ -41,7 +45,9 @@ def variables(addresses: Addresses, *, env: str = "development") -> dict[str, st
     return {
         "OTEL_SERVICE_NAME": name,
         "APP_ENV": env,
-        "APP_DATABASE__URL": addresses.database_url,
+        "APP_DATABASE__URL": _as_login(addresses.database_url, SERVICE_LOGIN),
+        "APP_DATABASE__JOBS_URL": _as_login(addresses.database_url, JOBS_LOGIN),
+        "APP_MIGRATIONS__DATABASE_URL": addresses.database_url,
         "APP_BROKER__URL": addresses.broker_url,
         "APP_PAYMENTS__URL": addresses.payments_url,
         "APP_AUTHENTICATION__ISSUER": ISSUER,
@@ -50,6 +56,10 @@ def variables(addresses: Addresses, *, env: str = "development") -> dict[str, st
         "APP_HTTP__PORT": str(addresses.http_port),
         "APP_WORKER__PORT": str(addresses.worker_port),
     }
+
+
+def _as_login(url: str, login: str) -> str:
+    return make_url(url).set(username=login).render_as_string(hide_password=False)
 
 
 def machine_variables() -> dict[str, str]:

@@ -23,11 +23,20 @@ from dev.process import Process, StartFailed
 _LONGEST_SOCKET_FOLDER = 90  # a socket's path is at most 103 bytes on macOS, and its name takes 13
 _START_TIMEOUT_SECONDS = 30.0
 _READY = "database system is ready to accept connections"
+SERVICE_LOGIN = "service"
+JOBS_LOGIN = "service_jobs"
+# What whoever operates a database prepares for the service, once per server.
+_ROLES = f"""
+    CREATE ROLE app_user NOLOGIN;
+    CREATE ROLE app_jobs NOLOGIN;
+    CREATE ROLE {SERVICE_LOGIN} LOGIN IN ROLE app_user;
+    CREATE ROLE {JOBS_LOGIN} LOGIN IN ROLE app_jobs;
+"""
 _NAME = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
 
 class PostgreSQL:
-    """One server with its data in a folder, listening on a unix socket only; everyone who can reach it is superuser."""
+    """One server with its data in a folder, listening on a unix socket only; who can reach it may be anybody."""
 
     def __init__(self, data: Path, *, durable: bool = True, on_line: Callable[[str], None] | None = None) -> None:
         """Nothing starts here. `durable=False` gives up power-loss safety for speed; a kill still loses nothing."""
@@ -57,7 +66,7 @@ class PostgreSQL:
         )
 
     def start(self) -> None:
-        """Create the data folder when it is new, start, and return when connections are accepted.
+        """Create the data folder and the roles when they are new, start, and return when connections are accepted.
 
         Raises:
             StartFailed: with the server's own reason.
@@ -69,6 +78,8 @@ class PostgreSQL:
         while True:
             self.process.start()
             if self.process.wait_for_line(_READY, timeout_seconds=deadline - time.monotonic()):
+                if self.execute("SELECT to_regrole('app_user') IS NULL") == "t":
+                    self.execute(_ROLES)
                 return
             said = self.process.last_lines
             self.process.kill()

@@ -6,6 +6,7 @@ import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.kit.context import Context, bind
 from app.patterns.outbox import listen
 from app.resources import open_resources
 from app.settings import load
@@ -27,5 +28,6 @@ async def test_whoever_commits_an_event_wakes_the_relays(
         asyncio.timeout(10),
     ):
         await woken.get()  # once when it begins to listen
-        await given_events(resources.engine, an_event())
+        with bind(Context(tenant="acme")):
+            await given_events(resources.engine, an_event())
         await woken.get()

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0001_outbox"
-down_revision = None
+down_revision = "0000_tenancy"
 
 
 def upgrade() -> None:
@@ -34,6 +34,17 @@ def upgrade() -> None:
         "COMMENT ON TABLE outbox_lane IS 'One row per lane, only ever locked: who holds the row publishes the lane.'"
     )
     op.execute("INSERT INTO outbox_lane SELECT generate_series(0, 63)")
+    op.execute("ALTER TABLE outbox ENABLE ROW LEVEL SECURITY")
+    op.execute("ALTER TABLE outbox FORCE ROW LEVEL SECURITY")
+    # A request writes events of its tenant and reads none; the relay moves everybody's.
+    op.execute("""
+        CREATE POLICY outbox_of_the_tenant ON outbox FOR INSERT TO app_user
+        WITH CHECK (tenant_id = current_setting('app.tenant'))
+    """)
+    op.execute("CREATE POLICY outbox_of_all ON outbox TO app_jobs USING (true)")
+    op.execute("GRANT INSERT ON outbox TO app_user")
+    op.execute("GRANT SELECT, DELETE, UPDATE (attempts, not_before) ON outbox TO app_jobs")
+    op.execute("GRANT SELECT, UPDATE ON outbox_lane TO app_jobs")  # who locks a row needs the right to change it
 
 
 def downgrade() -> None:

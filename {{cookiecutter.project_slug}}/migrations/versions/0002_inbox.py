@@ -16,6 +16,7 @@ def upgrade() -> None:
         )
     """)
     op.execute("COMMENT ON TABLE inbox IS 'Events that have taken effect, per consumer.'")
+    op.execute("GRANT SELECT, INSERT ON inbox TO app_user")
 
 
 def downgrade() -> None:

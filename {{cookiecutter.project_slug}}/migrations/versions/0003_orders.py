@@ -58,6 +58,18 @@ def upgrade() -> None:
             PRIMARY KEY (tenant_id, order_id, position)
         )
     """)
+    for table in ("orders", "order_timeline"):
+        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+        op.execute(f"""
+            CREATE POLICY {table}_of_the_tenant ON {table} TO app_user
+            USING (tenant_id = current_setting('app.tenant'))
+        """)
+    # The worker finds open orders of all tenants, and postpones them; what it does about one, it does as its tenant.
+    op.execute("CREATE POLICY orders_of_all ON orders TO app_jobs USING (true)")
+    op.execute("GRANT SELECT, INSERT, UPDATE ON orders TO app_user")
+    op.execute("GRANT SELECT, UPDATE (settle_after) ON orders TO app_jobs")
+    op.execute("GRANT SELECT, INSERT ON order_timeline TO app_user")
 
 
 def downgrade() -> None:

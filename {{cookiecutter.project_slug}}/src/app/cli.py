@@ -46,7 +46,7 @@ def main() -> None:
         _give_up(f"these settings are missing or wrong:\n{exc}\nSee .env.example for an example of each.")
     try:
         run = asyncio.run if sys.platform == "win32" else _uvloop_run
-        run(arguments.command(settings))
+        run(arguments.command(settings, arguments))
     except (CommandFailed, CannotListen, CannotStart, FileNotFoundError, migrations.BrokenLine) as exc:
         _give_up(str(exc))
     except ExceptionGroup as group:
@@ -74,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     for name, command in COMMANDS.items():
         sub = commands.add_parser(name, help=command.__doc__, description=command.__doc__)
-        sub.set_defaults(command=command)
+        sub.set_defaults(command=_without_arguments(command))
+    for group in GROUPS:
+        group(commands)
     for name, client in CLIENTS.items():
         commands.add_parser(name, help=client.__doc__, add_help=False).set_defaults(client=client)
     return parser
@@ -96,7 +98,8 @@ async def _migrate(settings: Settings) -> None:
     """Bring the database schema to the newest revision."""
     configure_telemetry(settings)
     patient = {"statement_timeout_seconds": settings.migrations.statement_timeout_seconds, "pool_size": 1}
-    engine = create_engine(settings.database.model_copy(update=patient), application_name="migrate")
+    owner = settings.migrations.database_url or settings.database.url
+    engine = create_engine(settings.database.model_copy(update={"url": owner, **patient}), application_name="migrate")
     newest, *_ = migrations.revisions(settings.migrations)
     try:
         before = await migrations.upgrade(engine, settings.migrations)
@@ -145,12 +148,21 @@ def _uvloop_run(main: Coroutine[Any, Any, None]) -> None:
     uvloop.run(main)
 
 
+def _without_arguments(
+    command: Callable[[Settings], Awaitable[None]],
+) -> Callable[[Settings, argparse.Namespace], Awaitable[None]]:
+    return lambda settings, _arguments: command(settings)
+
+
 COMMANDS: dict[str, Callable[[Settings], Awaitable[None]]] = {
     "serve": _serve,
     "worker": _work,
     "migrate": _migrate,
     "openapi": _openapi,
 }
+
+# Commands with commands of their own: each adds its parsers, whose `command` takes the settings and the arguments.
+GROUPS: list[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None]] = []
 
 # Look at a running service from outside: they have arguments of their own, and need none of its settings.
 CLIENTS: dict[str, Callable[[Sequence[str]], int]] = {

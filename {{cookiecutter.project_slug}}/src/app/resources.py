@@ -10,10 +10,10 @@ from prometheus_client import disable_created_metrics
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.kit.clock import SystemClock
-from app.kit.db import Base, create_engine
+from app.kit.db import Base, DatabaseSettings, create_engine
 from app.orders.payments import HttpPaymentProvider  # domain: orders
 from app.orders.service import Orders  # domain: orders
-from app.patterns import database_telemetry, metrics, migrations, structured_logging, tracing
+from app.patterns import database_telemetry, metrics, migrations, structured_logging, tenancy, tracing
 from app.patterns.health import Health
 from app.patterns.outbound_telemetry import MeasuredClient
 from app.patterns.outbox import Notifier
@@ -45,10 +45,7 @@ def configure_telemetry(settings: Settings) -> TracerProvider:
 async def open_resources(settings: Settings, provider: TracerProvider, *, role: str) -> AsyncIterator[Resources]:
     """Open everything lazily: a dependency that is down now does not keep the process from starting."""
     clock = SystemClock()
-    engine = create_engine(
-        settings.database, application_name=f"{settings.service}-{role}", poolclass=database_telemetry.MeasuredPool
-    )
-    database_telemetry.instrument(engine, tables=Base.metadata.tables, provider=provider)
+    engine = _open_engine(settings, settings.database, provider, pool=role, acts_as=tenancy.USER_ROLE)
     known_hosts = [
         httpx.URL(settings.payments.url).host,  # domain: orders
     ]
@@ -67,6 +64,27 @@ async def open_resources(settings: Settings, provider: TracerProvider, *, role: 
     finally:
         await http_client.aclose()
         await engine.dispose()
+
+
+@asynccontextmanager
+async def open_jobs_engine(settings: Settings, provider: TracerProvider) -> AsyncIterator[AsyncEngine]:
+    """Open the connections of work that looks at all tenants' rows; requests have none of these."""
+    url = settings.database.jobs_url or settings.database.url
+    own = settings.database.model_copy(update={"url": url})
+    engine = _open_engine(settings, own, provider, pool="jobs", acts_as=tenancy.JOBS_ROLE)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+def _open_engine(
+    settings: Settings, database: DatabaseSettings, provider: TracerProvider, *, pool: str, acts_as: str
+) -> AsyncEngine:
+    name = f"{settings.service}-{pool}"
+    engine = create_engine(database, application_name=name, role=acts_as, poolclass=database_telemetry.MeasuredPool)
+    database_telemetry.instrument(engine, pool=pool, tables=Base.metadata.tables, provider=provider)
+    return engine
 
 
 async def start_health(health: Health, settings: Settings, engine: AsyncEngine) -> None:

@@ -16,7 +16,7 @@ from app.patterns.health import Health, HealthProbes
 from app.patterns.inbox import Consumer, Handler
 from app.patterns.metrics import MetricsEndpoint
 from app.patterns.outbox import NatsBroker, Relay
-from app.resources import Resources, configure_telemetry, open_resources, start_health
+from app.resources import Resources, configure_telemetry, open_jobs_engine, open_resources, start_health
 from app.server import serve_until
 from app.settings import Settings
 
@@ -32,16 +32,19 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     provider = configure_telemetry(settings)
     health = Health()
     probes = Starlette(middleware=[Middleware(HealthProbes, health=health), Middleware(MetricsEndpoint)])
-    async with open_resources(settings, provider, role="worker") as resources:
+    async with (
+        open_resources(settings, provider, role="worker") as resources,
+        open_jobs_engine(settings, provider) as jobs_engine,
+    ):
         broker = NatsBroker(settings.broker)
-        relay = Relay(resources.engine, broker, settings.relay)
+        relay = Relay(jobs_engine, broker, settings.relay)
         consume = _consumers(settings, resources, stop)
         async with asyncio.TaskGroup() as tasks:
             jobs: dict[str, _Job] = {
                 "relay": lambda: relay.run(stop),
                 "relay-observer": lambda: _observe(relay, stop),
                 timeline.CONSUMER: consume(timeline.CONSUMER, timeline.append, "order.>"),  # domain: orders
-                "settlement": lambda: settlement.run(resources.orders, stop),  # domain: orders
+                "settlement": lambda: settlement.run(resources.orders, jobs_engine, stop),  # domain: orders
             }
             tasks.create_task(serve_until(stop, probes, settings.worker, health), name="probes")
             await start_health(health, settings, resources.engine)

@@ -40,20 +40,20 @@ async def test_the_worker_settles_an_open_order_when_the_provider_is_back(
     order = await place(orders)
     provider.decision = Decision.AUTHORISED
 
-    assert await orders.settle_open(limit=10) == 0, "the request's own try comes first"
+    assert await orders.settle_open(engine, limit=10) == 0, "the request's own try comes first"
     clock.advance(11)
-    assert await orders.settle_open(limit=10) == 1
+    assert await orders.settle_open(engine, limit=10) == 1
 
     settled, _ = await orders.get("acme", order.id)
     assert settled.state is OrderState.PLACED
     assert [asked[0] for asked in provider.asked] == [order.id, order.id]
     assert await announced(engine) == [("order.placed", str(order.id))]
     clock.advance(1000)
-    assert await orders.settle_open(limit=10) == 0
+    assert await orders.settle_open(engine, limit=10) == 0
 
 
 async def test_an_order_that_stays_open_is_tried_less_and_less_often(
-    orders: Orders, provider: Provider, clock: ManualClock
+    engine: AsyncEngine, orders: Orders, provider: Provider, clock: ManualClock
 ) -> None:
     """The pause is half its age, so a day of outage is no storm."""
     provider.decision = None
@@ -61,7 +61,7 @@ async def test_an_order_that_stays_open_is_tried_less_and_less_often(
     tries = []
     for second in range(1, 201):
         clock.advance(1)
-        if await orders.settle_open(limit=10):
+        if await orders.settle_open(engine, limit=10):
             tries.append(second)
 
     assert tries == [10, 20, 30, 45, 68, 102, 153]
@@ -94,7 +94,7 @@ async def test_a_request_and_a_worker_that_meet_settle_once(
 
         async def authorise(self, order_id: UUID, *, amount_minor: int, currency: str) -> Decision:
             clock.advance(11)
-            assert await orders.settle_open(limit=10) == 1
+            assert await orders.settle_open(engine, limit=10) == 1
             return await super().authorise(order_id, amount_minor=amount_minor, currency=currency)
 
     order = await place(Orders(engine, Slow(), clock, OrderSettings()))
@@ -111,24 +111,26 @@ async def test_a_placed_order_is_cancelled_once_and_its_payment_released(
 
     assert (await orders.cancel("acme", order.id)).state is OrderState.CANCELLED
     assert (await orders.cancel("acme", order.id)).state is OrderState.CANCELLED
-    assert await orders.settle_open(limit=10) == 1
+    assert await orders.settle_open(engine, limit=10) == 1
 
     assert provider.released == [order.id]
     assert [type_ for type_, _ in await announced(engine)] == ["order.placed", "order.cancelled"]
     clock.advance(1000)
-    assert await orders.settle_open(limit=10) == 0
+    assert await orders.settle_open(engine, limit=10) == 0
 
 
-async def test_a_release_that_fails_is_tried_again(orders: Orders, provider: Provider, clock: ManualClock) -> None:
+async def test_a_release_that_fails_is_tried_again(
+    engine: AsyncEngine, orders: Orders, provider: Provider, clock: ManualClock
+) -> None:
     """A cancelled customer's money is not forgotten because the provider was down."""
     order = await place(orders)
     await orders.cancel("acme", order.id)
     provider.decision = None
-    await orders.settle_open(limit=10)
+    await orders.settle_open(engine, limit=10)
     provider.decision = Decision.AUTHORISED
 
     clock.advance(11)
-    await orders.settle_open(limit=10)
+    await orders.settle_open(engine, limit=10)
 
     assert provider.released == [order.id]
 

@@ -41,7 +41,7 @@ class Traced:
         self.exporter = InMemorySpanExporter()
         provider = TracerProvider(sampler=sampler)
         provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-        database_telemetry.instrument(engine, tables=["orders", "outbox", "rows"], provider=provider)
+        database_telemetry.instrument(engine, pool="test", tables=["orders", "outbox", "rows"], provider=provider)
         self.tracer = provider.get_tracer("test")
 
     @property

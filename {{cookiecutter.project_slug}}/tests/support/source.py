@@ -9,7 +9,7 @@ from dev.environment import ROOT
 
 APP = ROOT / "src" / "app"
 PATTERNS = APP / "patterns"
-FLOORS = {"kit", "patterns"}
+FLOORS = {"kit", "patterns", "commands"}
 
 
 def modules(*folders: str) -> list[Path]:

@@ -4,14 +4,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from sqlalchemy import MetaData
+from sqlalchemy import MetaData, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
+from app.kit import context
 from app.kit.errors import Unavailable
+
+# For this transaction alone, so that a connection that goes back to the pool belongs to nobody.
+_SET_TENANT = text("SELECT set_config('app.tenant', :tenant, true)")
 
 
 class DatabaseSettings(BaseModel):
@@ -19,7 +23,10 @@ class DatabaseSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: SecretStr = Field(description="postgresql+asyncpg://user:password@host:port/name")
+    url: SecretStr = Field(description="postgresql+asyncpg://user:password@host:port/name; a member of `app_user`.")
+    jobs_url: SecretStr | None = Field(
+        None, description="The same for work across tenants, a member of `app_jobs`; by default the login of `url`."
+    )
     pool_size: int = Field(10, ge=1, le=200, description="Connections per process.")
     pool_timeout_seconds: float = Field(2.0, gt=0, description="Longest wait for a free connection before 503.")
     connect_timeout_seconds: float = Field(3.0, gt=0, description="Longest wait for a new connection.")
@@ -50,9 +57,17 @@ def create_engine(
     settings: DatabaseSettings,
     *,
     application_name: str,
+    role: str | None = None,
     poolclass: type[AsyncAdaptedQueuePool] = AsyncAdaptedQueuePool,
 ) -> AsyncEngine:
-    """Return an engine; nothing connects before the first use."""
+    """Return an engine whose sessions act as `role`; nothing connects before the first use."""
+    server_settings = {
+        "application_name": application_name,
+        "statement_timeout": str(int(settings.statement_timeout_seconds * 1000)),
+        "idle_in_transaction_session_timeout": "15000",
+    }
+    if role is not None:
+        server_settings["role"] = role  # not only the login's: one that could do more, here cannot
     return create_async_engine(
         settings.url.get_secret_value(),
         poolclass=poolclass,
@@ -64,11 +79,7 @@ def create_engine(
         connect_args={
             "timeout": settings.connect_timeout_seconds,
             "command_timeout": settings.statement_timeout_seconds + 1,  # the server's own limit comes first
-            "server_settings": {
-                "application_name": application_name,
-                "statement_timeout": str(int(settings.statement_timeout_seconds * 1000)),
-                "idle_in_transaction_session_timeout": "15000",
-            },
+            "server_settings": server_settings,
         },
     )
 
@@ -77,7 +88,8 @@ def create_engine(
 async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     """Open a session and a transaction: commits at the end of the block, rolls back on any exception.
 
-    Stands in the use case and nowhere below it; no network call belongs inside.
+    The rows of a tenant are there only for the tenant of the work in hand. Stands in the use case and nowhere below it;
+    no network call belongs inside.
 
     Raises:
         DatabaseUnavailable: PostgreSQL is down or overloaded; nothing was committed, unless the connection broke during
@@ -86,6 +98,8 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
     with_translation = AsyncSession(engine, expire_on_commit=False)
     try:
         async with with_translation as session, session.begin():
+            if tenant := context.current().tenant:
+                await session.execute(_SET_TENANT, {"tenant": tenant})
             yield session
     except PoolTimeoutError as exc:
         raise DatabaseUnavailable("All database connections are in use.", retry_after_seconds=1) from exc

@@ -20,6 +20,7 @@ from app.orders import events, queries, telemetry
 from app.orders.models import Order, OrderState, TimelineEntry
 from app.orders.payments import Decision, PaymentProvider, PaymentsUnavailable
 from app.patterns import outbox
+from app.patterns.tenancy import across_tenants
 
 _log = structlog.get_logger(__name__)
 _tracer = trace.get_tracer(__name__)
@@ -99,20 +100,22 @@ class Orders:
         telemetry.ORDERS_SETTLED.labels(order.state).inc()
         return order
 
-    async def settle_open(self, *, limit: int) -> int:
+    async def settle_open(self, jobs_engine: AsyncEngine, *, limit: int) -> int:
         """Finish what the provider left open, for any tenant, and return how many orders were tried.
 
-        An order that stays open is tried again after half its age, within the bounds of the settings.
+        `jobs_engine` finds them; what is done about one is done as its tenant. An order that stays open is tried again
+        after half its age, within the bounds of the settings.
         """
         now = self._clock.now()
-        async with transaction(self._engine) as session:
+        async with across_tenants(jobs_engine, job="settlement") as crossing:
             open_orders = await queries.lease_open(
-                session,
+                crossing.session,
                 now=now,
                 shortest=timedelta(seconds=self._settings.settle_after_seconds),
                 longest=timedelta(seconds=self._settings.settle_max_seconds),
                 limit=limit,
             )
+            crossing.rows = len(open_orders)
         async with asyncio.TaskGroup() as tasks:
             for order in open_orders:
                 tasks.create_task(self._settle(order))

@@ -40,9 +40,12 @@ OPERATION_DURATION = histogram(
     buckets=_BUCKETS,
     limit=60,
 )
-CONNECTIONS = gauge("db_client_connections", "Connections in the pool.", {"state": ("used", "idle")})
-MAX_CONNECTIONS = gauge("db_client_connection_max", "Most connections that the pool may hold.")
-PENDING_REQUESTS = gauge("db_client_connection_pending_requests", "Requests that wait for a connection.")
+_POOLS = 5
+CONNECTIONS = gauge("db_client_connections", "Connections in the pool.", {"pool": _POOLS, "state": ("used", "idle")})
+MAX_CONNECTIONS = gauge("db_client_connection_max", "Most connections that the pool may hold.", {"pool": _POOLS})
+PENDING_REQUESTS = gauge(
+    "db_client_connection_pending_requests", "Requests that wait for a connection.", {"pool": _POOLS}
+)
 TIMEOUTS = counter("db_client_connection_timeouts_total", "Requests that waited for a connection in vain.")
 WAIT_TIME = histogram(
     "db_client_connection_wait_time_seconds", "Wait for a connection, a new one's start included.", buckets=_BUCKETS
@@ -68,21 +71,21 @@ class MeasuredPool(AsyncAdaptedQueuePool):
             self.pending -= 1
 
 
-def instrument(engine: AsyncEngine, *, tables: Collection[str], provider: TracerProvider) -> None:
+def instrument(engine: AsyncEngine, *, pool: str, tables: Collection[str], provider: TracerProvider) -> None:
     """Measure what passes through `engine`, which has a `MeasuredPool`; only names in `tables` become labels.
 
-    For the one engine of a process: of several, the pool's gauges would show the last.
+    `pool` names its connections, so that several engines of a process stay apart.
     """
     _Statements(frozenset(tables), provider.get_tracer(__name__)).attach(engine.dialect)
 
-    def pool() -> MeasuredPool:  # not the same for ever: `dispose` puts another in its place
+    def current() -> MeasuredPool:  # not the same for ever: `dispose` puts another in its place
         assert isinstance(engine.pool, MeasuredPool)
         return engine.pool
 
-    CONNECTIONS.labels("used").set_function(lambda: pool().checkedout())
-    CONNECTIONS.labels("idle").set_function(lambda: pool().checkedin())
-    MAX_CONNECTIONS.set(pool().size())
-    PENDING_REQUESTS.set_function(lambda: pool().pending)
+    CONNECTIONS.labels(pool, "used").set_function(lambda: current().checkedout())
+    CONNECTIONS.labels(pool, "idle").set_function(lambda: current().checkedin())
+    MAX_CONNECTIONS.labels(pool).set(current().size())
+    PENDING_REQUESTS.labels(pool).set_function(lambda: current().pending)
 
 
 class _Statement(NamedTuple):

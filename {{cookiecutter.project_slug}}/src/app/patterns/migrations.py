@@ -5,7 +5,7 @@ Not when: a single process owns the database.
 Costs:    one advisory lock; a migration that cannot get its locks is tried again.
 Fails:    another runner at work -> waits, then finds nothing left to do; a table is busy -> gives up the lock quickly,
           so that nobody queues behind it, and tries again; wrong migration -> its transaction rolls back, exit 1.
-Copy:     this file, kit/db.py, kit/errors.py, `migrations/env.py`, `alembic.ini`.
+Copy:     this file, kit/context.py, kit/db.py, kit/errors.py, `migrations/env.py`, `alembic.ini`.
 Origin:   the rules of `strong_migrations`; Refactoring Databases, Ambler and Sadalage (2006), for expand and contract.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -34,6 +34,9 @@ class MigrationSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    database_url: SecretStr | None = Field(
+        None, description="Login of the tables' owner; by default the service's own, which should own nothing."
+    )
     folder: Path = Field(Path("migrations"), description="Where the migrations are.")
     lock_timeout_seconds: float = Field(
         1.0, gt=0, description="Longest wait for a table lock; everybody else queues behind that wait."

@@ -52,7 +52,7 @@ async def publish(session: AsyncSession, event: Event) -> None:
         "type": event.type,
         "envelope": _envelope(event),
     }
-    await session.execute(insert(outbox), row)
+    await session.execute(insert(outbox).inline(), row)  # without RETURNING: who may write events need not read them
     mark_pending(session)
 
 
