@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app import main as http
 from app import worker
+from app.commands import CommandFailed
 from app.kit.db import create_engine, is_unavailable
 from app.patterns import migrations, structured_logging
 from app.patterns.health import Health
@@ -25,10 +26,6 @@ from app.server import CannotListen, CannotStart, serve_until
 from app.settings import BadSettings, Settings, load
 
 _log = structlog.get_logger(__name__)
-
-
-class CommandFailed(Exception):
-    """The command cannot do its work; the message is for the operator."""
 
 
 def main() -> None:
