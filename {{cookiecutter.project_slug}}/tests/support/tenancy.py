@@ -1,28 +1,22 @@
 """Two tenants with a row each in every table of tenants, and what one of them can see and do in the other's."""
 
+import tomllib
 from collections.abc import Sequence
 
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from dev.environment import ROOT
+
 VICTIM, ATTACKER = "acme", "globex"
 
-SEEDS = {
-    "orders": """
-        INSERT INTO orders (id, tenant_id, state, currency, total_minor, items, created_at, version)
-        VALUES (gen_random_uuid(), :tenant, 'pending', 'EUR', 100, '[]', now(), 1)
-    """,
-    "order_timeline": """
-        INSERT INTO order_timeline (tenant_id, order_id, position, event_id, type, occurred_at)
-        VALUES (:tenant, gen_random_uuid(), 1, gen_random_uuid(), 'order.placed', now())
-    """,
-    "outbox": """
-        INSERT INTO outbox (lane, event_id, tenant_id, aggregate, type, envelope)
-        VALUES (0, gen_random_uuid(), :tenant, 'a', 'order.placed', '{}')
-    """,
+SEEDS: dict[str, str] = {
+    table: statement
+    for path in sorted((ROOT / "tests").glob("*/tenant_rows.toml"))
+    for table, statement in tomllib.loads(path.read_text()).items()
 }
-"""By table: how its owner puts a row of :tenant into it."""
+"""By table: how its owner puts a row of :tenant into it. Each domain brings its own."""
 
 TENANT_TABLES = text("""
     SELECT DISTINCT a.attrelid::regclass::text

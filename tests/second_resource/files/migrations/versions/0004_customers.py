@@ -16,6 +16,13 @@ def upgrade() -> None:
             PRIMARY KEY (tenant_id, id)
         )
     """)
+    op.execute("ALTER TABLE customers ENABLE ROW LEVEL SECURITY")
+    op.execute("ALTER TABLE customers FORCE ROW LEVEL SECURITY")
+    op.execute("""
+        CREATE POLICY customers_of_the_tenant ON customers TO app_user
+        USING (tenant_id = current_setting('app.tenant'))
+    """)
+    op.execute("GRANT SELECT, INSERT ON customers TO app_user")
 
 
 def downgrade() -> None:
