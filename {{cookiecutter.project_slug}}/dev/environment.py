@@ -45,9 +45,7 @@ def variables(addresses: Addresses, *, env: str = "development") -> dict[str, st
     return {
         "OTEL_SERVICE_NAME": name,
         "APP_ENV": env,
-        "APP_DATABASE__URL": _as_login(addresses.database_url, SERVICE_LOGIN),
-        "APP_DATABASE__JOBS_URL": _as_login(addresses.database_url, JOBS_LOGIN),
-        "APP_MIGRATIONS__DATABASE_URL": addresses.database_url,
+        **database_variables(addresses.database_url),
         "APP_BROKER__URL": addresses.broker_url,
         "APP_PAYMENTS__URL": addresses.payments_url,
         "APP_AUTHENTICATION__ISSUER": ISSUER,
@@ -55,6 +53,15 @@ def variables(addresses: Addresses, *, env: str = "development") -> dict[str, st
         "APP_AUTHENTICATION__JWKS_URL": addresses.jwks_url,
         "APP_HTTP__PORT": str(addresses.http_port),
         "APP_WORKER__PORT": str(addresses.worker_port),
+    }
+
+
+def database_variables(url: str) -> dict[str, str]:
+    """Return the variables that say where the database is, given its address as the owner of the tables."""
+    return {
+        "APP_DATABASE__URL": _as_login(url, SERVICE_LOGIN),
+        "APP_DATABASE__JOBS_URL": _as_login(url, JOBS_LOGIN),
+        "APP_MIGRATIONS__DATABASE_URL": url,
     }
 
 

@@ -22,7 +22,7 @@ from dev.process import Process, StartFailed
 
 _LONGEST_SOCKET_FOLDER = 90  # a socket's path is at most 103 bytes on macOS, and its name takes 13
 _START_TIMEOUT_SECONDS = 30.0
-_READY = "database system is ready to accept connections"
+_READY = "database system is ready to accept"  # connections, or, as a standby, read-only ones
 SERVICE_LOGIN = "service"
 JOBS_LOGIN = "service_jobs"
 # What whoever operates a database prepares for the service, once per server.
@@ -41,6 +41,7 @@ class PostgreSQL:
     def __init__(self, data: Path, *, durable: bool = True, on_line: Callable[[str], None] | None = None) -> None:
         """Nothing starts here. `durable=False` gives up power-loss safety for speed; a kill still loses nothing."""
         self._programs = _programs()
+        self._durable = durable
         self._data = data.absolute()
         self._user = pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
         self._socket_folder = _socket_folder(self._data)
@@ -100,6 +101,19 @@ class PostgreSQL:
         self.stop()
         self.start()
 
+    def replica(self, data: Path) -> "PostgreSQL":
+        """Return a streaming replica of this server with its data in another folder, not yet started."""
+        replica = PostgreSQL(data, durable=self._durable)
+        replica._prepare_folders()
+        # -R: the copy knows whom to follow, and that it is a standby.
+        self._run_as_user("pg_basebackup", "-D", data, "-R", "-X", "stream", "-c", "fast", *self._where())
+        (data / ".s.PGSQL.5432.lock").unlink(missing_ok=True)  # of this server's socket: it lies in the data folder
+        return replica
+
+    def promote(self) -> None:
+        """Make a replica a primary, and return when it is one."""
+        self.execute("SELECT pg_promote(true, 30)")
+
     def url(self, database: str = "postgres") -> str:
         """Return the SQLAlchemy URL of `database`."""
         return f"postgresql+asyncpg://postgres@/{quote(database)}?{urlencode({'host': str(self._socket_folder)})}"
@@ -118,8 +132,7 @@ class PostgreSQL:
 
     def execute(self, sql: str, *, database: str = "postgres") -> str:
         """Run one statement through psql and return its bare output."""
-        program = self._programs / "psql"
-        argv = [program, "-XqtA", "-h", self._socket_folder, "-U", "postgres", "-d", database, "-c", sql]
+        argv = [self._programs / "psql", "-XqtA", *self._where(), "-d", database, "-c", sql]
         done = subprocess.run([str(part) for part in argv], capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{sql}: {done.stderr.strip()}")
@@ -135,10 +148,15 @@ class PostgreSQL:
             _let_pass(self._programs)
 
     def _initialise(self) -> None:
-        program = self._programs / "initdb"
         locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+        self._run_as_user("initdb", "-D", self._data, "-U", "postgres", "--auth=trust", "--no-instructions", *locale)
+
+    def _where(self) -> tuple[str | Path, ...]:
+        return ("-h", self._socket_folder, "-U", "postgres")
+
+    def _run_as_user(self, program: str, *arguments: str | Path) -> None:
         done = subprocess.run(
-            [program, "-D", self._data, "-U", "postgres", "--auth=trust", "--no-instructions", *locale],
+            [self._programs / program, *arguments],
             user=self._user,
             group=self._user,
             extra_groups=None if self._user is None else [],
@@ -148,7 +166,7 @@ class PostgreSQL:
             check=False,
         )
         if done.returncode:
-            raise StartFailed(f"PostgreSQL's initdb failed: {_reason(done.stderr.splitlines())}")
+            raise StartFailed(f"PostgreSQL's {program} failed: {_reason(done.stderr.splitlines())}")
 
 
 def _programs() -> Path:

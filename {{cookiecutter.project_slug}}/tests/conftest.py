@@ -77,7 +77,7 @@ def migrated_template(postgres: PostgreSQL, run_folder: Path) -> str:
     with shared_servers.locked(run_folder / "template.lock"):
         if _TEMPLATE not in postgres.databases():
             postgres.create_database(f"{_TEMPLATE}_unfinished")
-            asyncio.run(_migrate(postgres.url(f"{_TEMPLATE}_unfinished")))
+            asyncio.run(migrate(postgres.url(f"{_TEMPLATE}_unfinished")))
             postgres.execute(f"ALTER DATABASE {_TEMPLATE}_unfinished RENAME TO {_TEMPLATE}")
     return _TEMPLATE
 
@@ -170,7 +170,7 @@ def start_app(start_process: StartProcess, addresses: Addresses) -> StartProcess
     return start
 
 
-async def _migrate(url: str) -> None:
+async def migrate(url: str) -> None:
     from app.patterns import migrations  # noqa: PLC0415 - only tests with a database need it
 
     engine = create_engine(DatabaseSettings.model_validate({"url": url}), application_name="test")

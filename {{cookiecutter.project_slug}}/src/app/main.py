@@ -23,6 +23,7 @@ from app.patterns.body_limit import BodyLimit, BodyTooLarge
 from app.patterns.health import Health, HealthProbes
 from app.patterns.metrics import MetricsEndpoint, RedMetrics
 from app.patterns.outbound_telemetry import MeasuredClient
+from app.patterns.read_replicas import ReadYourWrites
 from app.patterns.request_id import RequestId
 from app.patterns.structured_logging import AccessLog
 from app.patterns.tracing import RequestSpans
@@ -48,6 +49,7 @@ def create_app(settings: Settings, health: Health) -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with keys_client, open_resources(settings, provider, role="http") as resources:
+            app.state.reads = resources.reads
             app.state.orders = resources.orders  # domain: orders
             await start_health(health, settings, resources.engine)
             yield
@@ -68,7 +70,9 @@ def create_app(settings: Settings, health: Health) -> FastAPI:
             Middleware(AccessLog, route_of=route_of),  # same, for the log line
             Middleware(Problems, statuses=STATUSES),  # inside the two above: they see the final status
             Middleware(BodyLimit, max_bytes=settings.http.max_body_bytes),  # before anybody reads the body
-            Middleware(Authentication, verifier=verifier),  # last: from here on the tenant is known
+            Middleware(Authentication, verifier=verifier),  # from here on the tenant is known
+            # Last: what it asks of the database is asked for that tenant, and before the answer begins.
+            *([Middleware(ReadYourWrites)] if settings.replicas.urls else []),
         ],
     )
     v1 = APIRouter(prefix="/v1")

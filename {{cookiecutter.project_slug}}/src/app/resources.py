@@ -1,5 +1,6 @@
 """Opens what lives as long as the process, and closes it in reverse order."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import disable_created_metrics
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.kit.clock import SystemClock
+from app.kit.clock import Clock, SystemClock
 from app.kit.db import Base, DatabaseSettings, create_engine
 from app.orders.payments import HttpPaymentProvider  # domain: orders
 from app.orders.service import Orders  # domain: orders
@@ -17,6 +18,7 @@ from app.patterns import database_telemetry, metrics, migrations, structured_log
 from app.patterns.health import Health
 from app.patterns.outbound_telemetry import MeasuredClient
 from app.patterns.outbox import Notifier
+from app.patterns.read_replicas import ReadReplicas
 from app.patterns.request_id import add_request_id
 from app.settings import Settings
 
@@ -27,6 +29,7 @@ class Resources:
 
     engine: AsyncEngine
     http_client: httpx.AsyncClient
+    reads: ReadReplicas
     orders: Orders  # domain: orders
 
 
@@ -53,13 +56,15 @@ async def open_resources(settings: Settings, provider: TracerProvider, *, role: 
     payments = HttpPaymentProvider(http_client, settings.payments)  # domain: orders
     try:
         async with (
+            _open_reads(settings, provider, engine, clock) as reads,
             metrics.watched_event_loop(clock),
             Notifier(engine),  # whoever commits events wakes the relays, a settlement in the worker too
         ):
             yield Resources(
                 engine=engine,
                 http_client=http_client,
-                orders=Orders(engine, payments, clock, settings.orders),  # domain: orders
+                reads=reads,
+                orders=Orders(engine, payments, clock, settings.orders, reads=reads),  # domain: orders
             )
     finally:
         await http_client.aclose()
@@ -78,11 +83,46 @@ async def open_jobs_engine(settings: Settings, provider: TracerProvider) -> Asyn
         await engine.dispose()
 
 
+@asynccontextmanager
+async def _open_reads(
+    settings: Settings, provider: TracerProvider, primary: AsyncEngine, clock: Clock
+) -> AsyncIterator[ReadReplicas]:
+    engines = [
+        _open_engine(
+            settings,
+            settings.database.model_copy(update={"url": url}),
+            provider,
+            pool=f"replica-{number}",
+            acts_as=tenancy.USER_ROLE,
+            replica=True,
+        )
+        for number, url in enumerate(settings.replicas.urls)
+    ]
+    reads = ReadReplicas(primary, engines, settings.replicas, clock)
+    watching = [asyncio.create_task(reads.watch(), name="read-replicas-watcher")] if engines else []
+    try:
+        yield reads
+    finally:
+        for task in watching:
+            task.cancel()
+        await asyncio.gather(*watching, return_exceptions=True)
+        for engine in engines:
+            await engine.dispose()
+
+
 def _open_engine(
-    settings: Settings, database: DatabaseSettings, provider: TracerProvider, *, pool: str, acts_as: str
+    settings: Settings,
+    database: DatabaseSettings,
+    provider: TracerProvider,
+    *,
+    pool: str,
+    acts_as: str,
+    replica: bool = False,
 ) -> AsyncEngine:
     name = f"{settings.service}-{pool}"
-    engine = create_engine(database, application_name=name, role=acts_as, poolclass=database_telemetry.MeasuredPool)
+    engine = create_engine(
+        database, application_name=name, role=acts_as, replica=replica, poolclass=database_telemetry.MeasuredPool
+    )
     database_telemetry.instrument(engine, pool=pool, tables=Base.metadata.tables, provider=provider)
     return engine
 

@@ -15,6 +15,7 @@ from app.patterns.authentication import AuthenticationSettings
 from app.patterns.inbox import ConsumerSettings
 from app.patterns.migrations import MigrationSettings
 from app.patterns.outbox import BrokerSettings, RelaySettings
+from app.patterns.read_replicas import ReplicaSettings
 from app.patterns.structured_logging import LoggingSettings
 from app.patterns.tracing import TracingSettings
 
@@ -50,6 +51,7 @@ class Settings(BaseSettings):
     env: Literal["development", "test", "staging", "production"] = Field("development", description="Where this runs.")
     version: str = Field("dev", description="Release, such as a commit id.")
     database: DatabaseSettings
+    replicas: ReplicaSettings = ReplicaSettings()
     broker: BrokerSettings
     payments: PaymentSettings  # domain: orders
     authentication: AuthenticationSettings

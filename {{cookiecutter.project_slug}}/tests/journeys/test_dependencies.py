@@ -54,7 +54,7 @@ async def test_no_value_of_a_statement_is_in_a_span(service: RunningService, tra
 async def test_a_process_measures_its_database_and_its_event_loop(service: RunningService, process: str) -> None:
     """Statements by table, the wait for connections, the pool, and how late the event loop is: in each process."""
     url = service.url if process == "serve" else service.worker_url
-    table = "orders" if process == "serve" else "inbox"
+    table, pool = ("orders", "http") if process == "serve" else ("inbox", "worker")
 
     async def looked() -> list[Sample]:
         samples = await service.samples(url)
@@ -64,7 +64,7 @@ async def test_a_process_measures_its_database_and_its_event_loop(service: Runni
     counted = {"db_operation_name": "INSERT", "db_collection_name": table, "error_type": ""}
     assert value(samples, "db_client_operation_duration_seconds_count", counted) >= 1
     assert value(samples, "db_client_connection_wait_time_seconds_count") >= 1
-    assert value(samples, "db_client_connection_max", {"pool": "http"}) == 10
+    assert value(samples, "db_client_connection_max", {"pool": pool}) == 10
     assert 1 <= sum(sample.value for sample in samples if sample.name == "db_client_connections") <= 10
     assert value(samples, "asyncio_tasks") > 1
 

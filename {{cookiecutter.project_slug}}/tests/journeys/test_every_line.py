@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from dev.environment import database_variables
 from dev.postgres import PostgreSQL
 from tests.support.eventually import eventually
 from tests.support.log_lines import violations
@@ -87,7 +88,7 @@ async def migrate_twice(env: Mapping[str, str], postgres: PostgreSQL) -> list[Se
     """Run `app migrate` on an empty database, and once more."""
     postgres.create_database("every_line")
     try:
-        runs = [service_process("migrate", {**env, "APP_DATABASE__URL": postgres.url("every_line")}) for _ in range(2)]
+        runs = [service_process("migrate", {**env, **database_variables(postgres.url("every_line"))}) for _ in range(2)]
         for run in runs:
             run.start()
             await asyncio.to_thread(run.process.wait, timeout_seconds=60)

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from sqlalchemy import text
 
 from app.kit.db import DatabaseSettings, create_engine
-from dev.environment import ROOT, Addresses, machine_variables, variables
+from dev.environment import ROOT, Addresses, database_variables, machine_variables, variables
 from dev.postgres import PostgreSQL
 from dev.token_issuer import ISSUER
 from tests.conftest import StartProcess
@@ -157,7 +157,7 @@ async def test_migrate_without_postgresql_says_so() -> None:
 
 async def test_migrate_at_head_has_nothing_to_do(database_url: str) -> None:
     """On an up-to-date schema `app migrate` says so and succeeds."""
-    code, out, err = await app("migrate", env={**ENV, "APP_DATABASE__URL": database_url})
+    code, out, err = await app("migrate", env={**ENV, **database_variables(database_url)})
 
     assert (code, err) == (0, "")
     last = json.loads(out.splitlines()[-1])
@@ -172,7 +172,7 @@ async def test_wrong_migration_is_told_in_one_line(database_url: str, tmp_path: 
         "from alembic import op\nrevision = '0001'\ndown_revision = None\n"
         "def upgrade():\n    op.execute('SELECT 1 / 0')\n"
     )
-    env = {**ENV, "APP_DATABASE__URL": database_url, "APP_MIGRATIONS__FOLDER": str(tmp_path)}
+    env = {**ENV, **database_variables(database_url), "APP_MIGRATIONS__FOLDER": str(tmp_path)}
     engine = create_engine(DatabaseSettings(url=SecretStr(database_url)), application_name="test")
     async with engine.begin() as connection:
         await connection.execute(text("DELETE FROM alembic_version"))
@@ -189,7 +189,7 @@ async def test_wrong_migration_is_told_in_one_line(database_url: str, tmp_path: 
 async def test_two_migrations_at_once_do_the_work_once(postgres: PostgreSQL) -> None:
     """Two runners on an empty database both succeed; each step was applied by one of them."""
     postgres.create_database("migrated_twice")
-    env = {**ENV, "APP_DATABASE__URL": postgres.url("migrated_twice")}
+    env = {**ENV, **database_variables(postgres.url("migrated_twice"))}
     try:
         runs = await asyncio.gather(app("migrate", env=env), app("migrate", env=env))
         tables = postgres.execute("SELECT count(*) FROM orders", database="migrated_twice")
@@ -208,7 +208,7 @@ async def test_migration_missing_is_told_by_readiness(
     """On an empty database the service starts, is not ready, and says which command to run."""
     postgres.create_database("not_migrated")
     try:
-        serve = start_app("serve", APP_DATABASE__URL=postgres.url("not_migrated"))
+        serve = start_app("serve", **database_variables(postgres.url("not_migrated")))
         url = f"http://127.0.0.1:{addresses.http_port}"
         await serve.wait_until_ready(f"{url}/startupz")
         async with httpx.AsyncClient() as client:

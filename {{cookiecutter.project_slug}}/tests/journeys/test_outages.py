@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from dev.environment import Addresses
+from dev.environment import Addresses, database_variables
 from dev.nats import Nats
 from dev.postgres import PostgreSQL
 from dev.token_issuer import TokenIssuer
@@ -30,7 +30,7 @@ async def test_postgresql_that_comes_late_is_waited_for(
 ) -> None:
     """Without PostgreSQL both processes live, unready, and answer 503; with it they work, without a restart."""
     postgres = PostgreSQL(tmp_path / "postgres", durable=False)
-    settings = {**QUICK, "APP_DATABASE__URL": postgres.url()}
+    settings = {**QUICK, **database_variables(postgres.url())}
     serve, worker = start_app("serve", **settings), start_app("worker", **settings)
     for process, port in ((serve, addresses.http_port), (worker, addresses.worker_port)):
         await process.wait_until_ready(f"http://127.0.0.1:{port}/startupz", within_seconds=60)
@@ -66,7 +66,7 @@ async def test_postgresql_that_restarts_is_survived(
     """Requests during a restart of PostgreSQL are answered 503, those after it as before."""
     postgres = PostgreSQL(tmp_path / "postgres", durable=False)
     postgres.start()
-    settings = {**QUICK, "APP_DATABASE__URL": postgres.url()}
+    settings = {**QUICK, **database_variables(postgres.url())}
     try:
         start_app("migrate", **settings).process.wait(timeout_seconds=60)
         serve, worker = start_app("serve", **settings), start_app("worker", **settings)

@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import asyncpg
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from sqlalchemy import MetaData, text
+from sqlalchemy import MetaData, event, text
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
@@ -14,6 +16,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from app.kit import context
 from app.kit.errors import Unavailable
 
+_READ_ONLY = "25006"
 # For this transaction alone, so that a connection that goes back to the pool belongs to nobody.
 _SET_TENANT = text("SELECT set_config('app.tenant', :tenant, true)")
 
@@ -23,7 +26,10 @@ class DatabaseSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: SecretStr = Field(description="postgresql+asyncpg://user:password@host:port/name; a member of `app_user`.")
+    url: SecretStr = Field(
+        description="postgresql+asyncpg://user:password@host:port/name; a member of `app_user`. "
+        "A server and its replicas as ?host=a:5432&host=b:5432: whichever is the primary is used."
+    )
     jobs_url: SecretStr | None = Field(
         None, description="The same for work across tenants, a member of `app_jobs`; by default the login of `url`."
     )
@@ -58,9 +64,13 @@ def create_engine(
     *,
     application_name: str,
     role: str | None = None,
+    replica: bool = False,
     poolclass: type[AsyncAdaptedQueuePool] = AsyncAdaptedQueuePool,
 ) -> AsyncEngine:
-    """Return an engine whose sessions act as `role`; nothing connects before the first use."""
+    """Return an engine whose sessions act as `role`; nothing connects before the first use.
+
+    Of several hosts it uses the primary, and finds the next one after a failover; a `replica` is used as it is.
+    """
     server_settings = {
         "application_name": application_name,
         "statement_timeout": str(int(settings.statement_timeout_seconds * 1000)),
@@ -68,7 +78,7 @@ def create_engine(
     }
     if role is not None:
         server_settings["role"] = role  # not only the login's: one that could do more, here cannot
-    return create_async_engine(
+    engine = create_async_engine(
         settings.url.get_secret_value(),
         poolclass=poolclass,
         pool_size=settings.pool_size,
@@ -77,11 +87,14 @@ def create_engine(
         pool_recycle=1800,
         hide_parameters=True,  # exceptions and the engine's log show the statement, never what was bound to it
         connect_args={
+            "target_session_attrs": "any" if replica else "primary",
             "timeout": settings.connect_timeout_seconds,
             "command_timeout": settings.statement_timeout_seconds + 1,  # the server's own limit comes first
             "server_settings": server_settings,
         },
     )
+    event.listen(engine.sync_engine, "handle_error", _leave_a_former_primary)
+    return engine
 
 
 @asynccontextmanager
@@ -103,15 +116,22 @@ async def transaction(engine: AsyncEngine) -> AsyncIterator[AsyncSession]:
             yield session
     except PoolTimeoutError as exc:
         raise DatabaseUnavailable("All database connections are in use.", retry_after_seconds=1) from exc
-    except (DBAPIError, OSError) as exc:
+    except (DBAPIError, OSError, asyncpg.InternalClientError) as exc:
         if is_unavailable(exc):
             raise DatabaseUnavailable("The database cannot be reached.", retry_after_seconds=1) from exc
         raise
 
 
+def _leave_a_former_primary(failure: ExceptionContext) -> None:
+    """Give up the connections to a server that has become read-only: the next ones look for the primary."""
+    if getattr(failure.original_exception, "sqlstate", None) == _READ_ONLY:
+        failure.is_disconnect = True
+
+
 def is_unavailable(exc: BaseException) -> bool:
     """Tell a lost or refused connection from a mistake in the statement."""
-    if isinstance(exc, OSError):  # refused, reset, timed out, no such socket
+    # Refused, reset, timed out, no such socket; or none of the hosts is a primary.
+    if isinstance(exc, OSError | asyncpg.TargetServerAttributeNotMatched):
         return True
     if not isinstance(exc, DBAPIError):
         return False

@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 from opentelemetry import trace
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.kit.clock import Clock
 from app.kit.context import Context, bind
@@ -20,6 +20,7 @@ from app.orders import events, queries, telemetry
 from app.orders.models import Order, OrderState, TimelineEntry
 from app.orders.payments import Decision, PaymentProvider, PaymentsUnavailable
 from app.patterns import outbox
+from app.patterns.read_replicas import ReadReplicas
 from app.patterns.tenancy import across_tenants
 
 _log = structlog.get_logger(__name__)
@@ -40,8 +41,17 @@ class OrderSettings(BaseModel):
 class Orders:
     """What callers, be it a route or a job, can do with orders."""
 
-    def __init__(self, engine: AsyncEngine, payments: PaymentProvider, clock: Clock, settings: OrderSettings) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        payments: PaymentProvider,
+        clock: Clock,
+        settings: OrderSettings,
+        *,
+        reads: ReadReplicas | None = None,
+    ) -> None:
         self._engine = engine
+        self._reads = reads or ReadReplicas(engine)
         self._payments = payments
         self._clock = clock
         self._settings = settings
@@ -74,14 +84,16 @@ class Orders:
         Raises:
             OrderNotFound: there is none for this tenant.
         """
-        async with transaction(self._engine) as session:
+
+        async def query(session: AsyncSession) -> tuple[Order, Sequence[TimelineEntry]]:
             order = await queries.get(session, tenant, order_id)
             return order, await queries.timeline(session, tenant, order_id)
 
+        return await self._reads.read(query)
+
     async def page(self, tenant: str, *, before: UUID | None, limit: int) -> Sequence[Order]:
         """Return up to `limit` orders, newest first, those older than `before` if given."""
-        async with transaction(self._engine) as session:
-            return await queries.page(session, tenant, before=before, limit=limit)
+        return await self._reads.read(lambda session: queries.page(session, tenant, before=before, limit=limit))
 
     async def cancel(self, tenant: str, order_id: UUID) -> Order:
         """Cancel a placed order; cancelling it again changes nothing. The worker then releases the payment.

@@ -32,6 +32,7 @@ _FIRST_WORD = re.compile(r"^\s*(\w*)")
 _TARGET = re.compile(r'\b(?:FROM|INTO|UPDATE|JOIN)\s+(?:"?\w+"?\.)?"?(\w+)', re.IGNORECASE)
 _KNOWN_STATEMENTS = 512  # how many texts are remembered with what was found in them
 _LONGEST_TEXT = 1000
+_SETTING = "SELECT set_config("  # a transaction's tenant, for one: a span of each would tell nobody anything
 
 OPERATION_DURATION = histogram(
     "db_client_operation_duration_seconds",
@@ -94,7 +95,8 @@ class _Statement(NamedTuple):
     operation: str
     collection: str
     queries: int
-    """1, or 0 for COMMIT: it takes time, but nobody wrote it."""
+    """1, or 0 for what nobody wrote: COMMIT, and what a transaction is told when it begins. Both take time."""
+    traced: bool
     duration: Distribution
     attributes: dict[str, str]
 
@@ -119,7 +121,7 @@ class _Statements:
     def _around(self, call: Callable[..., object]) -> Callable[..., None]:
         def run(target: object, *arguments: object) -> None:  # a cursor and the statement, or a connection alone
             statement = self._described(str(arguments[0]) if arguments else "COMMIT")
-            span = self._span(statement) if trace.get_current_span().is_recording() else None
+            span = self._span(statement) if statement.traced and trace.get_current_span().is_recording() else None
             begun = time.perf_counter()
             try:
                 call(target, *arguments)
@@ -149,7 +151,8 @@ class _Statements:
 
     def _describe(self, text: str) -> _Statement:
         (first_word,) = _FIRST_WORD.findall(text.upper())
-        operation = first_word if first_word in _OPERATIONS else OTHER
+        setting = text.startswith(_SETTING)
+        operation = "SET" if setting else first_word if first_word in _OPERATIONS else OTHER
         targets = _TARGET.findall(text)
         collection = next((name for name in targets if name in self._tables), OTHER if targets else "")
         attributes = {
@@ -160,4 +163,5 @@ class _Statements:
         if collection:
             attributes["db.collection.name"] = collection
         duration = OPERATION_DURATION.labels(operation, collection, "")
-        return _Statement(operation, collection, int(operation != "COMMIT"), duration, attributes)
+        queries = int(operation != "COMMIT" and not setting)
+        return _Statement(operation, collection, queries, not setting, duration, attributes)
