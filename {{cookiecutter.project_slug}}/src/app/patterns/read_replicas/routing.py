@@ -131,9 +131,10 @@ class ReadReplicas:
             self._judge(replica, "lag" if lag > self._settings.max_lag_seconds else "")
 
     def _judge(self, replica: _Replica, refused: str) -> None:
-        if refused != replica.refused:
-            level = _log.warning if refused else _log.info
-            level("read_replicas.replica_judged", replica=replica.name, refused=refused, before=replica.refused)
+        if refused and refused != replica.refused:
+            _log.warning("read_replicas.replica_refused", replica=replica.name, reason=refused)
+        elif refused != replica.refused:
+            _log.info("read_replicas.replica_in_use", replica=replica.name)
         replica.refused = refused
         telemetry.IN_USE.labels(replica.name).set(not refused)
 
