@@ -81,7 +81,7 @@ async def test_the_message_is_a_cloudevent_that_carries_trace_and_request(
         "subject": "1",
         "time": event.time.isoformat(),
         "datacontenttype": "application/json",
-        "dataschema": "urn:event:order.placed:v1",
+        "dataschema": "urn:schema:order.placed:1",
         "tenant": "acme",
         "actor": "ann",
         "requestid": "r-1",

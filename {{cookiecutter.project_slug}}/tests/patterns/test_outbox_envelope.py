@@ -69,7 +69,7 @@ def test_optional_attributes_have_their_types(envelope: dict[str, Any]) -> None:
 
 def test_the_version_of_the_data_is_told(envelope: dict[str, Any]) -> None:
     """Another number is another schema, as the specification asks for where consumers would go wrong."""
-    assert envelope["dataschema"] == "urn:event:order.placed:v2"
+    assert envelope["dataschema"] == "urn:schema:order.placed:2"
 
 
 def test_source_and_id_together_name_the_event(envelope: dict[str, Any]) -> None:
@@ -82,4 +82,4 @@ def test_a_consumer_reads_what_was_written(body: bytes) -> None:
     event = parse(body)
 
     assert (event.id, event.type, event.tenant, event.data) == (EVENT.id, EVENT.type, "acme", {"total_minor": 1})
-    assert (event.dataschema, event.requestid, event.actor) == ("urn:event:order.placed:v2", "a" * 32, "ann")
+    assert (event.dataschema, event.requestid, event.actor) == ("urn:schema:order.placed:2", "a" * 32, "ann")

@@ -40,8 +40,9 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     action.add_argument("event_id", type=UUID)
 
     action = _action(actions, "replay", _replay, f"Put parked events back, as if never tried. {_ORDER}")
-    action.add_argument("event_id", type=UUID, nargs="*")
-    action.add_argument("--all", action="store_true", help="every parked event, in the order of their writing")
+    which = action.add_mutually_exclusive_group(required=True)
+    which.add_argument("event_id", type=UUID, nargs="*", default=[])
+    which.add_argument("--all", action="store_true", help="every parked event, in the order of their writing")
 
     action = _action(actions, "drop", _drop, "Delete a parked event: it will never be published.")
     action.add_argument("event_id", type=UUID)
@@ -86,8 +87,6 @@ async def _show(settings: Settings, arguments: argparse.Namespace) -> None:
 
 
 async def _replay(settings: Settings, arguments: argparse.Namespace) -> None:
-    if bool(arguments.event_id) == arguments.all:
-        raise CommandFailed("name the events to replay, or say --all.")
     chosen: list[UUID] | None = arguments.event_id or None
     total, newest = 0, None
     while True:

@@ -37,7 +37,7 @@ class ReceivedEvent(BaseModel):
     requestid: Annotated[str, AfterValidator(_id_or_nothing)] = ""
     traceparent: str = ""
     dataschema: str = ""
-    """Names the version of `data`, such as `urn:event:order.placed:v1`."""
+    """Names the version of `data`, such as `urn:schema:order.placed:1`."""
     data: dict[str, Any]
 
     def trace_headers(self) -> dict[str, str]:

@@ -71,7 +71,7 @@ def _envelope(event: Event) -> dict[str, Any]:
         "subject": event.aggregate_id,
         "time": event.time.isoformat(),
         "datacontenttype": "application/json",
-        "dataschema": f"urn:event:{event.type}:v{event.schema_version}",
+        "dataschema": f"urn:schema:{event.type}:{event.schema_version}",
         "tenant": event.tenant,
         "actor": work.actor,
         "requestid": work.request_id,
