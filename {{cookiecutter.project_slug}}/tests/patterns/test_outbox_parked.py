@@ -1,15 +1,16 @@
 """patterns/outbox/parked.py: an event that the broker will not take is put aside, and holds nobody up."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 
 import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.kit.db import DatabaseSettings, create_engine, transaction
-from app.patterns.outbox import BrokerUnavailable, Message, Outcome, Relay, RelaySettings, parked
+from app.patterns.outbox import Relay, RelaySettings, parked
+from app.patterns.outbox.relay import _Batch
 from app.patterns.tenancy import JOBS_ROLE, USER_ROLE
 from tests.support.eventually import eventually
 from tests.support.log_lines import configured_log
@@ -108,27 +109,26 @@ async def test_successors_wait_for_the_commit_of_the_parking(
     assert broker.types == ["order.good"]
 
 
-class BreaksOffSecond(RecordingBroker):
-    """Stores one batch, and does not answer for the next."""
+class LosesItsDatabase(Relay):
+    """Does not get to its commit."""
 
-    async def publish(self, messages: Sequence[Message]) -> Sequence[Outcome]:
-        """Break off from the second call on."""
-        if self.stored:
-            self.fail_after = 0
-        return await super().publish(messages)
+    async def _settle(self, connection: AsyncConnection, batch: _Batch) -> None:
+        await super()._settle(connection, batch)
+        raise ConnectionResetError
 
 
-async def test_parking_stands_or_falls_with_the_pass(engine: AsyncEngine) -> None:
-    """When the pass is rolled back the event is where it was, unparked and not counted as refused."""
-    broker = BreaksOffSecond()
+async def test_parking_stands_or_falls_with_the_pass(engine: AsyncEngine, broker: RecordingBroker) -> None:
+    """When the pass is rolled back the event is where it was: unparked, not counted as refused, and not told of."""
+    counted = Counted("outbox_events_parked_total", reason="final")
     broker.never = {"order.bad"}
-    await given_events(engine, an_event("order.bad", "1"), an_event("order.good", "2"), an_event("order.good", "2"))
+    await given_events(engine, an_event("order.bad", "1"), an_event("order.good", "2"))
 
-    with pytest.raises(BrokerUnavailable):
-        await Relay(engine, broker, QUICK).relay_once()
+    with pytest.raises(ConnectionResetError):
+        await LosesItsDatabase(engine, broker, QUICK).relay_once()
 
-    assert await attempts(engine) == [("order.bad", 0), ("order.good", 0), ("order.good", 0)]
+    assert await attempts(engine) == [("order.bad", 0), ("order.good", 0)]
     assert await parked_rows(engine) == []
+    assert counted.more == 0
 
 
 async def test_a_parked_event_does_not_hold_the_floor_down(

@@ -95,7 +95,7 @@ class _Batch:
     full: Full | None = None
 
     def kept(self) -> Iterable[Row[Any]]:
-        done = {(row.lane, row.id) for row in (*self.published, *(row for row, _refused in self.parked))}
+        done = {(row.lane, row.id) for row in self.published}
         return (row for row in self.rows if (row.lane, row.id) not in done)
 
 
