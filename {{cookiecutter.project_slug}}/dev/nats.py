@@ -4,7 +4,7 @@ import json
 import shutil
 import socket
 import sysconfig
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from dev.process import Process, StartFailed
@@ -28,11 +28,16 @@ class Nats:
         *,
         port: int | None = None,
         accounts: Sequence[str] = (),
+        more: Mapping[str, object] | None = None,
         on_line: Callable[[str], None] | None = None,
     ) -> None:
-        """Nothing starts here. Each account is a world of its own: same stream names, no shared message."""
+        """Nothing starts here. Each account is a world of its own: same stream names, no shared message.
+
+        `more` is configuration on top, such as permissions; the next start reads it again.
+        """
         self._data = data.absolute()
         self._accounts = accounts
+        self.more = dict(more or {})
         self.port = port or free_port()
         self._config = self._data / "nats.conf"
         self.process = Process("nats", [_program(), "-c", self._config], on_line=on_line)
@@ -84,6 +89,7 @@ class Nats:
                 "port": self.port,
                 "jetstream": {"store_dir": str(self._data), "sync_interval": "10s"},
                 **({"accounts": accounts} if accounts else {}),
+                **self.more,
             },
             indent=2,
         )

@@ -83,6 +83,25 @@ def test_a_bad_value_is_not_repeated(environment: pytest.MonkeyPatch) -> None:
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("url", ["kafka://hunter2@broker:9092", "broker:4222", "http://broker"])
+def test_a_broker_of_an_unknown_kind_is_refused(environment: pytest.MonkeyPatch, url: str) -> None:
+    """The message says what a URL may begin with, and does not repeat this one."""
+    environment.setenv("APP_BROKER__URL", url)
+
+    with pytest.raises(BadSettings, match=r"APP_BROKER__URL: .* begins with nats:// or tls://") as caught:
+        load()
+
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_inbox_remembers_for_longer_than_the_broker_keeps(environment: pytest.MonkeyPatch) -> None:
+    """Otherwise an event that the broker delivers again could take effect again."""
+    environment.setenv("APP_INBOX__KEPT_DAYS", "6")
+
+    with pytest.raises(BadSettings, match=r"APP_INBOX: .*KEPT_DAYS must exceed APP_BROKER__MAX_AGE_DAYS"):
+        load()
+
+
 @pytest.mark.usefixtures("environment")
 def test_secrets_do_not_show_when_settings_are_printed() -> None:
     """A debugging print of the settings is harmless."""

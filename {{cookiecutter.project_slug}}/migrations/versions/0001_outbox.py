@@ -34,19 +34,41 @@ def upgrade() -> None:
         "COMMENT ON TABLE outbox_lane IS 'One row per lane, only ever locked: who holds the row publishes the lane.'"
     )
     op.execute("INSERT INTO outbox_lane SELECT generate_series(0, 63)")
-    op.execute("ALTER TABLE outbox ENABLE ROW LEVEL SECURITY")
-    op.execute("ALTER TABLE outbox FORCE ROW LEVEL SECURITY")
+    op.execute("""
+        CREATE TABLE outbox_parked (
+            id bigint PRIMARY KEY,
+            lane smallint NOT NULL,
+            event_id uuid NOT NULL,
+            tenant_id text NOT NULL,
+            aggregate text NOT NULL,
+            type text NOT NULL,
+            envelope jsonb NOT NULL,
+            created_at timestamptz NOT NULL,
+            attempts smallint NOT NULL,
+            reason text NOT NULL,
+            parked_at timestamptz NOT NULL DEFAULT clock_timestamp()
+        )
+    """)
+    op.execute(
+        "COMMENT ON TABLE outbox_parked IS "
+        "'Events that the broker would not take: for a person to send again, or to drop.'"
+    )
+    for table in ("outbox", "outbox_parked"):
+        op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+        op.execute(f"CREATE POLICY {table}_of_all ON {table} TO app_jobs USING (true)")
     # A request writes events of its tenant and reads none; the relay moves everybody's.
     op.execute("""
         CREATE POLICY outbox_of_the_tenant ON outbox FOR INSERT TO app_user
         WITH CHECK (tenant_id = current_setting('app.tenant'))
     """)
-    op.execute("CREATE POLICY outbox_of_all ON outbox TO app_jobs USING (true)")
     op.execute("GRANT INSERT ON outbox TO app_user")
-    op.execute("GRANT SELECT, DELETE, UPDATE (attempts, not_before) ON outbox TO app_jobs")
+    # INSERT: a parked event is sent again from here.
+    op.execute("GRANT SELECT, INSERT, DELETE, UPDATE (attempts, not_before) ON outbox TO app_jobs")
+    op.execute("GRANT SELECT, INSERT, DELETE ON outbox_parked TO app_jobs")
     op.execute("GRANT SELECT, UPDATE ON outbox_lane TO app_jobs")  # who locks a row needs the right to change it
 
 
 def downgrade() -> None:
-    op.execute("DROP TABLE outbox_lane")
-    op.execute("DROP TABLE outbox")
+    for table in ("outbox_parked", "outbox_lane", "outbox"):
+        op.execute(f"DROP TABLE {table}")

@@ -16,7 +16,9 @@ def upgrade() -> None:
         )
     """)
     op.execute("COMMENT ON TABLE inbox IS 'Events that have taken effect, per consumer.'")
+    op.execute("CREATE INDEX inbox_handled_at_idx ON inbox (handled_at)")
     op.execute("GRANT SELECT, INSERT ON inbox TO app_user")
+    op.execute("GRANT SELECT, DELETE ON inbox TO app_jobs")  # what is old enough is forgotten
 
 
 def downgrade() -> None:

@@ -1,6 +1,7 @@
 """The operator's commands. A mistake ends with one line on standard error that says what to do, and exit status 1.
 
-Standard output belongs to the log, line by line, except where a person asked for a text: `--help`, `app openapi`.
+Standard output belongs to the log, line by line, except where somebody asked for a text: `--help`, `app openapi`, and
+commands of a group, such as `app outbox list`, whose lines go to standard error.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app import main as http
 from app import worker
-from app.commands import CommandFailed
+from app.commands import CommandFailed, outbox
 from app.kit.db import create_engine, is_unavailable
 from app.patterns import migrations, structured_logging
 from app.patterns.health import Health
@@ -159,7 +160,9 @@ COMMANDS: dict[str, Callable[[Settings], Awaitable[None]]] = {
 }
 
 # Commands with commands of their own: each adds its parsers, whose `command` takes the settings and the arguments.
-GROUPS: list[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None]] = []
+GROUPS: list[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None]] = [
+    outbox.register,
+]
 
 # Look at a running service from outside: they have arguments of their own, and need none of its settings.
 CLIENTS: dict[str, Callable[[Sequence[str]], int]] = {

@@ -12,7 +12,7 @@ from app.kit.db import DatabaseSettings
 from app.orders.payments import PaymentSettings  # domain: orders
 from app.orders.service import OrderSettings  # domain: orders
 from app.patterns.authentication import AuthenticationSettings
-from app.patterns.inbox import ConsumerSettings
+from app.patterns.inbox import ConsumerSettings, InboxSettings
 from app.patterns.migrations import MigrationSettings
 from app.patterns.outbox import BrokerSettings, RelaySettings
 from app.patterns.read_replicas import ReplicaSettings
@@ -58,6 +58,7 @@ class Settings(BaseSettings):
     http: ServerSettings = ServerSettings(port=8000)
     worker: ServerSettings = ServerSettings(port=8001)
     relay: RelaySettings = RelaySettings()
+    inbox: InboxSettings = Field(InboxSettings(), validate_default=True)
     orders: OrderSettings = OrderSettings()  # domain: orders
     migrations: MigrationSettings = MigrationSettings()
     logging: LoggingSettings = LoggingSettings()
@@ -70,6 +71,14 @@ class Settings(BaseSettings):
         return ConsumerSettings(
             url=self.broker.url, stream=self.broker.stream, ack_wait_seconds=self.consumer_ack_wait_seconds
         )
+
+    @field_validator("inbox")
+    @classmethod
+    def _remember_longer_than_the_broker(cls, inbox: InboxSettings, info: ValidationInfo) -> InboxSettings:
+        broker: BrokerSettings | None = info.data.get("broker")
+        if broker and inbox.kept_days <= broker.max_age_days:
+            raise ValueError("KEPT_DAYS must exceed APP_BROKER__MAX_AGE_DAYS, or an event could take effect twice")
+        return inbox
 
     @field_validator("authentication")
     @classmethod

@@ -13,9 +13,9 @@ from app.kit.instruments import counter
 from app.orders import settlement, timeline  # domain: orders
 from app.patterns import tracing
 from app.patterns.health import Health, HealthProbes
-from app.patterns.inbox import Consumer, Handler
+from app.patterns.inbox import Consumer, Forgetting, Handler
 from app.patterns.metrics import MetricsEndpoint
-from app.patterns.outbox import NatsBroker, Relay
+from app.patterns.outbox import Relay, broker_for
 from app.resources import Resources, configure_telemetry, open_jobs_engine, open_resources, start_health
 from app.server import serve_until
 from app.settings import Settings
@@ -36,13 +36,15 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         open_resources(settings, provider, role="worker") as resources,
         open_jobs_engine(settings, provider) as jobs_engine,
     ):
-        broker = NatsBroker(settings.broker)
+        broker = broker_for(settings.broker)
         relay = Relay(jobs_engine, broker, settings.relay)
+        forgetting = Forgetting(jobs_engine, settings.inbox)
         consume = _consumers(settings, resources, stop)
         async with asyncio.TaskGroup() as tasks:
             jobs: dict[str, _Job] = {
                 "relay": lambda: relay.run(stop),
                 "relay-observer": lambda: _observe(relay, stop),
+                "inbox-forgetting": lambda: forgetting.run(stop),
                 timeline.CONSUMER: consume(timeline.CONSUMER, timeline.append, "order.>"),  # domain: orders
                 "settlement": lambda: settlement.run(resources.orders, jobs_engine, stop),  # domain: orders
             }
@@ -71,12 +73,12 @@ async def _wait_until_ready(health: Health, stop: asyncio.Event) -> None:
 
 
 async def _observe(relay: Relay, stop: asyncio.Event) -> None:
-    """Keep the outbox's age up to date; it must grow also while the relay itself is stuck."""
+    """Keep the outbox's gauges up to date; its age must grow also while the relay itself is stuck."""
     while not stop.is_set():
         try:
-            await relay.oldest_age_seconds()
+            await relay.observe()
         except (SQLAlchemyError, OSError) as exc:
-            _log.warning("outbox.age_unknown", error=type(exc).__name__)
+            _log.warning("outbox.backlog_unknown", error=type(exc).__name__)
         await wait_or_stop(stop, _OBSERVE_SECONDS)
 
 

@@ -81,6 +81,7 @@ async def test_the_message_is_a_cloudevent_that_carries_trace_and_request(
         "subject": "1",
         "time": event.time.isoformat(),
         "datacontenttype": "application/json",
+        "dataschema": "urn:schema:order.placed:1",
         "tenant": "acme",
         "actor": "ann",
         "requestid": "r-1",
@@ -201,8 +202,8 @@ async def test_a_relay_survives_a_broker_that_fails(engine: AsyncEngine, broker:
 
 async def test_the_age_of_the_oldest_event_is_told(engine: AsyncEngine, relay: Relay) -> None:
     """The gauge behind the lag alert is zero when nothing waits and grows while something does."""
-    assert await relay.oldest_age_seconds() == 0
+    assert (await relay.observe()).oldest_age_seconds == 0
 
     await given_events(engine, an_event())
 
-    assert await relay.oldest_age_seconds() > 0
+    assert (await relay.observe()).oldest_age_seconds > 0

@@ -1,4 +1,4 @@
-"""patterns/outbox/broker.py against a real NATS server."""
+"""patterns/outbox/jetstream.py against a real NATS server."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,6 +15,7 @@ from app.patterns.outbox import (
     BrokerSettings,
     BrokerUnavailable,
     Event,
+    Full,
     Message,
     NatsBroker,
     Refused,
@@ -24,6 +25,7 @@ from app.patterns.outbox import (
 )
 from dev.nats import Nats
 from tests.support.eventually import eventually
+from tests.support.log_lines import configured_log
 
 
 @pytest.fixture
@@ -75,12 +77,71 @@ async def test_a_message_over_the_brokers_limit_is_refused_alone(broker: NatsBro
     """The others of the batch are stored."""
     outcomes = await broker.publish([a_message(1), a_message(2, size=2_000_000), a_message(3)])
 
+    assert outcomes == [
+        Acknowledged(duplicate=False),
+        Refused("larger than the broker's max_payload", final=True),
+        Acknowledged(duplicate=False),
+    ]
+    assert await stored(settings) == ["id-1", "id-3"]
+
+
+async def test_headers_count_towards_the_brokers_limit(broker: NatsBroker, settings: BrokerSettings) -> None:
+    """The server would close the connection over such a message each time, and nothing else would get through."""
+    limit = 1_048_576
+    outcomes = await broker.publish([a_message(1), a_message(2, size=limit - 20), a_message(3, size=limit - 500)])
+
     assert [type(outcome) for outcome in outcomes] == [Acknowledged, Refused, Acknowledged]
     assert await stored(settings) == ["id-1", "id-3"]
 
 
-async def test_a_full_stream_refuses(broker: NatsBroker, settings: BrokerSettings) -> None:
-    """A stream that discards new messages answers for each of them; that is no outage."""
+async def test_a_type_that_makes_no_subject_is_refused_alone(broker: NatsBroker, settings: BrokerSettings) -> None:
+    """It is the message's fault, and no outage."""
+    outcomes = await broker.publish([Message("id-0", "order placed", b""), a_message(1)])
+
+    assert outcomes == [Refused("'order placed' makes no subject", final=True), Acknowledged(duplicate=False)]
+    assert await stored(settings) == ["id-1"]
+
+
+async def test_a_message_over_the_streams_limit_is_refused_for_good(
+    broker: NatsBroker, settings: BrokerSettings
+) -> None:
+    """The server's own answer names the message as the fault."""
+    client = await nats.connect(settings.url.get_secret_value())
+    await client.jetstream().add_stream(name=settings.stream, subjects=["events.>"], max_msg_size=200)
+    await client.close()
+
+    outcomes = await broker.publish([a_message(1), a_message(2, size=300)])
+
+    assert outcomes == [
+        Acknowledged(duplicate=False),
+        Refused("message size exceeds maximum allowed", final=True),
+    ]
+
+
+async def test_a_stream_that_is_made_forgets_by_age_alone(broker: NatsBroker, settings: BrokerSettings) -> None:
+    """What nobody has read yet makes no room for what is new, and nothing is kept beyond what the inbox remembers."""
+    await broker.open()
+
+    client = await nats.connect(settings.url.get_secret_value())
+    config = (await client.jetstream().stream_info(settings.stream)).config
+    await client.close()
+    assert (config.max_age, config.discard) == (6 * 86_400, "new")
+
+
+async def test_a_stream_that_keeps_events_for_longer_is_told_of(broker: NatsBroker, settings: BrokerSettings) -> None:
+    """It is somebody else's and stays as it is; the inbox may forget what it could still deliver."""
+    client = await nats.connect(settings.url.get_secret_value())
+    await client.jetstream().add_stream(name=settings.stream, subjects=["events.>"])
+    await client.close()
+
+    with configured_log() as log:
+        await broker.open()
+
+        assert [line["event"] for line in log.lines] == ["outbox.stream_keeps_longer"]
+
+
+async def test_a_full_stream_says_nothing_about_the_message(broker: NatsBroker, settings: BrokerSettings) -> None:
+    """A stream that discards new messages answers for each of them; that is no outage, and no refusal either."""
     client = await nats.connect(settings.url.get_secret_value())
     await client.jetstream().add_stream(
         name=settings.stream, subjects=[f"{settings.subject_prefix}.>"], max_msgs=1, discard="new"
@@ -89,7 +150,7 @@ async def test_a_full_stream_refuses(broker: NatsBroker, settings: BrokerSetting
 
     outcomes = await broker.publish([a_message(1), a_message(2)])
 
-    assert outcomes == [Acknowledged(duplicate=False), Refused("maximum messages exceeded")]
+    assert outcomes == [Acknowledged(duplicate=False), Full("maximum messages exceeded")]
 
 
 async def test_a_stream_that_disappears_is_an_outage_and_comes_back(

@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from app.patterns.outbox import Acknowledged, BrokerUnavailable, Message, Refused
+from app.patterns.outbox import Acknowledged, BrokerUnavailable, Message, Outcome, Refused
 
 
 class RecordingBroker:
@@ -17,6 +17,8 @@ class RecordingBroker:
         self.stored: list[Message] = []
         self.refusals: Counter[str] = Counter()
         """Event types, and how often the next ones of that type are refused."""
+        self.never: set[str] = set()
+        """Event types that are refused for good."""
         self.fail_after: int | None = None
         """Break off the next batch after storing this many of its messages."""
 
@@ -36,7 +38,7 @@ class RecordingBroker:
     async def close(self) -> None:
         """Nothing to give up."""
 
-    async def publish(self, messages: Sequence[Message]) -> Sequence[Acknowledged | Refused]:
+    async def publish(self, messages: Sequence[Message]) -> Sequence[Outcome]:
         """Store `messages`, as the switches above say."""
         await asyncio.sleep(0)  # other relays get their turn, as they would over a socket
         if self.fail_after is not None:
@@ -47,6 +49,8 @@ class RecordingBroker:
         return [self._store(message) for message in messages]
 
     def _store(self, message: Message) -> Acknowledged | Refused:
+        if message.type in self.never:
+            return Refused("never, says the test", final=True)
         if self.refusals[message.type] > 0:
             self.refusals[message.type] -= 1
             return Refused("switched off by the test")

@@ -36,6 +36,8 @@ class ReceivedEvent(BaseModel):
     actor: Annotated[str, AfterValidator(redact)] = ""
     requestid: Annotated[str, AfterValidator(_id_or_nothing)] = ""
     traceparent: str = ""
+    dataschema: str = ""
+    """Names the version of `data`, such as `urn:schema:order.placed:1`."""
     data: dict[str, Any]
 
     def trace_headers(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ inbox = Table(
     Base.metadata,
     Column("consumer", Text, nullable=False),
     Column("event_id", Uuid, nullable=False),
-    Column("handled_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    Column("handled_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()"), index=True),
     PrimaryKeyConstraint("consumer", "event_id"),
     comment="Events that have taken effect, per consumer.",
 )

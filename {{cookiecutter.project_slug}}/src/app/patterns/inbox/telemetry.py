@@ -21,6 +21,9 @@ DELIVERY_SECONDS = histogram(
     {"consumer": _CONSUMERS},
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.5, 5.5, 30.5, 300.5),
 )
+EVENTS_FORGOTTEN = counter(
+    "inbox_events_forgotten_total", "Events whose effect lies so far back that they left the inbox."
+)
 
 
 def initialise(consumer: str) -> None:

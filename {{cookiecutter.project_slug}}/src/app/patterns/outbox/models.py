@@ -1,4 +1,4 @@
-"""The two tables. Migration 0001_outbox creates them."""
+"""The three tables. Migration 0001_outbox creates them."""
 
 from sqlalchemy import (
     BigInteger,
@@ -45,4 +45,22 @@ outbox_lane = Table(
     Base.metadata,
     Column("lane", SmallInteger, primary_key=True, autoincrement=False),
     comment="One row per lane, only ever locked: who holds the row publishes the lane.",
+)
+
+outbox_parked = Table(
+    "outbox_parked",
+    Base.metadata,
+    # Its id in the outbox, not the event's own: parking must not fail over an event that was written twice.
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("lane", SmallInteger, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Column("tenant_id", Text, nullable=False),
+    Column("aggregate", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("envelope", JSONB, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False),
+    Column("attempts", SmallInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("parked_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
+    comment="Events that the broker would not take: for a person to send again, or to drop.",
 )

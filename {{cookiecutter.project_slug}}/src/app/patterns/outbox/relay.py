@@ -4,8 +4,7 @@ import asyncio
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
@@ -16,9 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.kit.redaction import message_of
 
-from . import spans, telemetry
-from .broker import Acknowledged, Broker, BrokerUnavailable, Message
+from . import backlog, spans, telemetry
+from .backlog import Backlog
+from .broker import Acknowledged, Broker, BrokerFull, BrokerUnavailable, Full, Message, Refused
 from .models import LANES
+from .parked import park
 from .positions import LanePositions
 from .wakeup import listen
 
@@ -38,6 +39,9 @@ class RelaySettings(BaseModel):
     poll_seconds: float = Field(0.25, gt=0, description="Longest pause between two looks when no NOTIFY arrives.")
     retry_seconds: float = Field(1.0, gt=0, description="Pause after the first refusal of an event; doubles each time.")
     retry_max_seconds: float = Field(300.0, gt=0, description="Longest such pause.")
+    max_attempts: int = Field(
+        10, ge=1, le=1000, description="Refusals after which an event is parked; by default after about six minutes."
+    )
 
 
 # Lanes with something to publish, starting at a lane that moves on with each pass, so that no lane starves.
@@ -79,22 +83,16 @@ _RETRY_LATER = text("""
     WHERE lane = :lane AND id = :id
 """)
 
-_OLDEST_AGE = text("""
-    SELECT coalesce(extract(epoch FROM clock_timestamp() - min(o.created_at)), 0)
-    FROM unnest(CAST(:floors AS bigint[])) WITH ORDINALITY AS f(floor, number)
-    CROSS JOIN LATERAL (
-        SELECT created_at FROM outbox WHERE lane = f.number - 1 AND id > f.floor ORDER BY id LIMIT 1
-    ) o
-""")
-
 
 @dataclass(slots=True)
 class _Batch:
     """The rows of one pass, and what became of them."""
 
     rows: Sequence[Row[Any]]
-    published: list[Row[Any]]
-    refused: list[Row[Any]]
+    published: list[Row[Any]] = field(default_factory=list)
+    refused: list[tuple[Row[Any], Refused]] = field(default_factory=list)
+    parked: list[tuple[Row[Any], Refused]] = field(default_factory=list)
+    full: Full | None = None
 
     def kept(self) -> Iterable[Row[Any]]:
         done = {(row.lane, row.id) for row in self.published}
@@ -112,6 +110,7 @@ class Relay:
         self._rotation = random.randrange(LANES)  # noqa: S311 - spreads relays, hides nothing
         self._wake = asyncio.Event()
         self._failures = 0
+        telemetry.initialise()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Relay until `stop` is set; a broken broker or database is waited for."""
@@ -129,6 +128,7 @@ class Relay:
 
         Raises:
             BrokerUnavailable: the broker did not answer; nothing changed in the table.
+            BrokerFull: the broker took nothing, for want of room; its events wait, and none of them counts as refused.
         """
         await self._broker.open()  # first: without a broker there is no reason to hold a transaction
         with telemetry.PASS_SECONDS.time():
@@ -137,18 +137,20 @@ class Relay:
                 await self._publish(batch)
                 await self._settle(connection, batch)
             self._remember(batch)
+        for row, refused in batch.parked:
+            _tell_parked(row, refused)
+        if batch.full is not None and not batch.published:
+            raise BrokerFull(batch.full.reason)
         return len(batch.published)
 
     def floors(self) -> list[int]:
         """Return, for lane 0, 1, 2, ..., the id after which this relay reads."""
         return self._positions.floors()
 
-    async def oldest_age_seconds(self) -> float:
-        """Return the age of the oldest unpublished event and set its gauge."""
+    async def observe(self) -> Backlog:
+        """Return what waits and what is parked, and set the gauges."""
         async with self._engine.connect() as connection:
-            age: Decimal = (await connection.execute(_OLDEST_AGE, {"floors": self.floors()})).scalar_one()
-        telemetry.OLDEST_AGE_SECONDS.set(float(age))
-        return float(age)
+            return await backlog.observe(connection, self.floors())
 
     async def _claim(self, connection: AsyncConnection) -> _Batch:
         floors = self.floors()
@@ -161,13 +163,13 @@ class Relay:
         }
         lanes: list[int] = list((await connection.execute(_CLAIM_LANES, claim)).scalars())
         if not lanes:
-            return _Batch([], [], [])
+            return _Batch([])
         read = {
             "lanes": lanes,
             "floors": [floors[lane] for lane in lanes],
             "events_per_lane": self._settings.events_per_lane,
         }
-        return _Batch((await connection.execute(_READ_LANES, read)).all(), [], [])
+        return _Batch((await connection.execute(_READ_LANES, read)).all())
 
     async def _publish(self, batch: _Batch) -> None:
         """Publish in waves of one event per aggregate.
@@ -185,7 +187,8 @@ class Relay:
                 for row, span in zip(wave, sending, strict=True)
             ]
             try:
-                outcomes = await self._broker.publish(messages)
+                with telemetry.PUBLISH_SECONDS.time():
+                    outcomes = await self._broker.publish(messages)
             except BrokerUnavailable:
                 spans.end_all(sending, error="unavailable")
                 raise
@@ -196,17 +199,19 @@ class Relay:
                     queues[row.aggregate].pop(0)
                     telemetry.MESSAGES_PUBLISHED.labels(str(outcome.duplicate).lower()).inc()
                 else:
-                    spans.end(span, error="refused")
-                    batch.refused.append(row)
                     del queues[row.aggregate]  # the rest of this aggregate waits for it, nobody else does
-                    telemetry.PUBLISH_FAILURES.inc()
-                    _log.error("outbox.event_refused", event_id=str(row.event_id), reason=outcome.reason)
+                    spans.end(span, error=_note_refusal(batch, row, outcome))
 
     async def _settle(self, connection: AsyncConnection, batch: _Batch) -> None:
         if batch.published:
             ids = {"lanes": [row.lane for row in batch.published], "ids": [row.id for row in batch.published]}
             await connection.execute(_DELETE, ids)
-        for row in batch.refused:
+        for row, refused in batch.refused:
+            if refused.final or row.attempts + 1 >= self._settings.max_attempts:
+                # What is behind it waits for the commit: published before, it would be first if this were rolled back.
+                await park(connection, row, refused.reason)
+                batch.parked.append((row, refused))
+                continue
             delay = _backoff(self._settings.retry_seconds, row.attempts, self._settings.retry_max_seconds)
             await connection.execute(_RETRY_LATER, {"lane": row.lane, "id": row.id, "delay_seconds": delay})
 
@@ -219,9 +224,9 @@ class Relay:
     async def _pass_and_count(self) -> int:
         try:
             published = await self.relay_once()
-        except (BrokerUnavailable, SQLAlchemyError, OSError) as exc:
+        except (BrokerUnavailable, BrokerFull, SQLAlchemyError, OSError) as exc:
             self._failures += 1
-            reason = "broker" if isinstance(exc, BrokerUnavailable) else "database"
+            reason = {BrokerUnavailable: "broker", BrokerFull: "broker_full"}.get(type(exc), "database")
             telemetry.PASS_FAILURES.labels(reason).inc()
             _log.warning("outbox.pass_failed", reason=reason, error=message_of(exc), failures=self._failures)
             return 0
@@ -237,6 +242,23 @@ class Relay:
         _done, pending = await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for task in pending:
             task.cancel()
+
+
+def _note_refusal(batch: _Batch, row: Row[Any], outcome: Refused | Full) -> str:
+    """Note in the batch that `row` was not taken, and return the kind of error for its span."""
+    if isinstance(outcome, Full):
+        batch.full = outcome  # not the event's fault: it is not counted against it
+        return "full"
+    batch.refused.append((row, outcome))
+    telemetry.PUBLISH_FAILURES.inc()
+    _log.error("outbox.event_refused", event_id=str(row.event_id), reason=outcome.reason)
+    return "refused"
+
+
+def _tell_parked(row: Row[Any], refused: Refused) -> None:
+    telemetry.EVENTS_PARKED.labels("final" if refused.final else "refused").inc()
+    about = {"event_id": str(row.event_id), "event_type": row.type, "attempts": row.attempts + 1}
+    _log.error("outbox.event_parked", **about, reason=refused.reason)
 
 
 def _backoff(first_seconds: float, failures: int, longest_seconds: float) -> float:

@@ -30,6 +30,8 @@ class Event:
     """Which thing it happened to. Events of one aggregate are delivered in order."""
     tenant: str
     data: Mapping[str, Any]
+    schema_version: int = 1
+    """Of `data`: a new number where a consumer that knows the old one would go wrong."""
     id: UUID = field(default_factory=uuid7)
     time: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -69,6 +71,7 @@ def _envelope(event: Event) -> dict[str, Any]:
         "subject": event.aggregate_id,
         "time": event.time.isoformat(),
         "datacontenttype": "application/json",
+        "dataschema": f"urn:schema:{event.type}:{event.schema_version}",
         "tenant": event.tenant,
         "actor": work.actor,
         "requestid": work.request_id,
