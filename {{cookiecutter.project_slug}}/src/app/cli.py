@@ -16,7 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app import main as http
 from app import worker
-from app.commands import CommandFailed
+from app.commands import CommandFailed, audit
 from app.kit.db import create_engine, is_unavailable
 from app.patterns import migrations, structured_logging
 from app.patterns.health import Health
@@ -159,7 +159,9 @@ COMMANDS: dict[str, Callable[[Settings], Awaitable[None]]] = {
 }
 
 # Commands with commands of their own: each adds its parsers, whose `command` takes the settings and the arguments.
-GROUPS: list[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None]] = []
+GROUPS: list[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None]] = [
+    audit.register,
+]
 
 # Look at a running service from outside: they have arguments of their own, and need none of its settings.
 CLIENTS: dict[str, Callable[[Sequence[str]], int]] = {

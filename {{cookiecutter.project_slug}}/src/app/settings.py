@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from app.kit.db import DatabaseSettings
 from app.orders.payments import PaymentSettings  # domain: orders
 from app.orders.service import OrderSettings  # domain: orders
+from app.patterns.audit_log import AuditLogSettings
 from app.patterns.authentication import AuthenticationSettings
 from app.patterns.inbox import ConsumerSettings
 from app.patterns.migrations import MigrationSettings
@@ -57,6 +58,7 @@ class Settings(BaseSettings):
     worker: ServerSettings = ServerSettings(port=8001)
     relay: RelaySettings = RelaySettings()
     orders: OrderSettings = OrderSettings()  # domain: orders
+    audit_log: AuditLogSettings = AuditLogSettings()
     migrations: MigrationSettings = MigrationSettings()
     logging: LoggingSettings = LoggingSettings()
     tracing: TracingSettings = TracingSettings()
