@@ -26,11 +26,9 @@ async def test_nobody_of_the_service_has_the_right_to_change(
     database_url: str, role: str, change: str, table: str
 ) -> None:
     """Neither role may update, delete or truncate: PostgreSQL refuses before any trigger is asked."""
-    engine = create_engine(DatabaseSettings.model_validate({"url": database_url}), application_name="test", role=role)
-    with pytest.raises(DBAPIError, match="permission denied"):
-        async with engine.begin() as connection:
+    async with acting_as(role, database_url) as engine, engine.connect() as connection:
+        with pytest.raises(DBAPIError, match="permission denied"):
             await connection.execute(text(change.format(table=table)))
-    await engine.dispose()
 
 
 @TABLE
@@ -39,7 +37,7 @@ async def test_nobody_of_the_service_has_the_right_to_change(
 )
 @pytest.mark.parametrize("mode", ["origin", "replica"])
 async def test_triggers_stop_the_owner_too(engine: AsyncEngine, mode: str, change: str, table: str) -> None:
-    """The second wall: who has every right, even a superuser, also one that says it replays another server's changes."""
+    """The second wall: for whoever has every right, also in a session that replays another server's changes."""
     async with engine.connect() as connection:
         await connection.execute(text(f"SET LOCAL session_replication_role = {mode}"))
         with pytest.raises(DBAPIError, match=f"{table} is only appended to"):

@@ -34,7 +34,7 @@ class Damage:
 
     def __str__(self) -> str:
         entry = f", entry {self.entry}" if self.entry else ""
-        id_ = f" (id {self.id})" if self.id else ""
+        id_ = f" (id {self.id})" if self.id is not None else ""
         return f"{self.place}: tenant {self.tenant}, segment {self.segment}{entry}{id_}: {self.what}"
 
 
