@@ -122,8 +122,9 @@ def _said_plainly() -> Iterator[None]:
 
 @asynccontextmanager
 async def _jobs_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
-    """Open the engine that sees all tenants."""
-    provider = configure_telemetry(settings)
+    """Open the engine that sees all tenants; of the log only what went wrong, as the output is somebody's to read."""
+    quiet = settings.logging.model_copy(update={"level": "warning"})
+    provider = configure_telemetry(settings.model_copy(update={"logging": quiet}))
     try:
         with _said_plainly():
             async with open_jobs_engine(settings, provider) as engine:

@@ -10,7 +10,7 @@ _State = dict[str, object]
 
 
 def state_of(order: Order) -> _State:
-    """Return what `order` is like: the columns of its row, so that a later reader can compute the same digest."""
+    """Return what `order` is like: what its row holds, so that a later reader can compute the same digest."""
     return {
         "id": str(order.id),
         "tenant_id": order.tenant_id,
@@ -19,7 +19,7 @@ def state_of(order: Order) -> _State:
         "total_minor": order.total_minor,
         "items": order.items,
         "created_at": order.created_at.isoformat(),
-        "settle_after": order.settle_after and order.settle_after.isoformat(),
+        "settled": order.settle_after is None,  # not when it is tried again: that moves with each try
     }
 
 

@@ -24,7 +24,7 @@ from .port import StorageUnavailable, Store
 from .segments import Seal, first_difference
 from .settings import AuditLogSettings
 
-_SEGMENTS_PER_OBJECT = 500
+_SEGMENTS_PER_OBJECT = 1_000
 _ENTRIES_PER_OBJECT = 20_000  # about 8 MB
 _log = structlog.get_logger(__name__)
 
