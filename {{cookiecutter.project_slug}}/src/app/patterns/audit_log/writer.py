@@ -15,6 +15,8 @@ from .models import audit_log
 State = Mapping[str, object]
 """What a resource is like: texts, numbers, lists and objects of them, ids and times."""
 
+_INSERT = insert(audit_log).inline()  # without RETURNING: who may write need not read
+
 
 async def record(
     session: AsyncSession,
@@ -45,7 +47,7 @@ async def record(
         "before": digest(before),
         "after": digest(after),
     }
-    await session.execute(insert(audit_log).inline(), row)  # without RETURNING: who may write need not read
+    await session.execute(_INSERT, row)
 
 
 def digest(state: State | None) -> bytes | None:
