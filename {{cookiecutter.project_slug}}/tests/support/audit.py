@@ -13,6 +13,7 @@ from app.kit.db import DatabaseSettings, create_engine, transaction
 from app.patterns.audit_log import Damage, Exporter, Sealer, Store, record, verify_database, verify_export
 from app.patterns.audit_log.checkpoints import Signer
 from app.patterns.audit_log.settings import AuditLogSettings
+from tests.support.eventually import eventually
 
 SETTINGS = AuditLogSettings()
 
@@ -63,10 +64,15 @@ async def exported_one_by_one(engine: AsyncEngine, settings: AuditLogSettings = 
 
 
 async def seal_all(sealer: Sealer) -> int:
-    """Make passes until what is committed now is sealed."""
-    sealed = await sealer.seal_once()  # looks how far it may go next time
-    while more := await sealer.seal_once():
-        sealed += more
+    """Make passes until what is committed now is sealed: later than usual while others write on the same server."""
+    sealed = 0
+
+    async def done() -> bool:
+        nonlocal sealed
+        sealed += await sealer.seal_once()
+        return await sealer.observe() == 0
+
+    await eventually(done)
     return sealed
 
 
