@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python3.13 chooses the interpreter, before the first command.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-telemetry bench-service test-matrix clean
+.PHONY: help setup demo test lint bench bench-telemetry bench-audit bench-service test-matrix clean
 
 SERVICE := {{cookiecutter.project_slug}}
 TOOLS := .tools
@@ -43,6 +43,9 @@ bench: bench-service ## CPU per request against bare FastAPI, and time to the fi
 
 bench-telemetry: bench-service ## what logs, metrics and traces cost: CPU per request, memory, time to start; a collector that hangs
 	@$(BENCH)/.venv/bin/python benchmarks/bench_telemetry.py $(BENCH)
+
+bench-audit: bench-service ## what writers pay for the audit log, beside two chains inside the transaction
+	@$(BENCH)/.venv/bin/python benchmarks/bench_audit.py $(BENCH)
 
 test-matrix: .venv/.synced ## a service's checks on every Python here, with the oldest and the newest dependencies
 	$(RUN)/pytest tests/matrix.py

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app import main as http
 from app import worker
-from app.commands import CommandFailed, outbox
+from app.commands import CommandFailed, audit, outbox
 from app.kit.db import create_engine, is_unavailable
 from app.patterns import migrations, structured_logging
 from app.patterns.health import Health
@@ -161,6 +161,7 @@ COMMANDS: dict[str, Callable[[Settings], Awaitable[None]]] = {
 
 # Commands with commands of their own: each adds its parsers, whose `command` takes the settings and the arguments.
 GROUPS: list[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None]] = [
+    audit.register,
     outbox.register,
 ]
 

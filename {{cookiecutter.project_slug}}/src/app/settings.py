@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 from app.kit.db import DatabaseSettings
 from app.orders.payments import PaymentSettings  # domain: orders
 from app.orders.service import OrderSettings  # domain: orders
+from app.patterns.audit_log import AuditLogSettings
 from app.patterns.authentication import AuthenticationSettings
 from app.patterns.inbox import ConsumerSettings, InboxSettings
 from app.patterns.migrations import MigrationSettings
@@ -60,6 +61,7 @@ class Settings(BaseSettings):
     relay: RelaySettings = RelaySettings()
     inbox: InboxSettings = Field(InboxSettings(), validate_default=True)
     orders: OrderSettings = OrderSettings()  # domain: orders
+    audit_log: AuditLogSettings = AuditLogSettings()
     migrations: MigrationSettings = MigrationSettings()
     logging: LoggingSettings = LoggingSettings()
     tracing: TracingSettings = TracingSettings()

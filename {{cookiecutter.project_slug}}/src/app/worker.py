@@ -8,10 +8,11 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from app.kit.clock import wait_or_stop
+from app.kit.clock import SystemClock, wait_or_stop
 from app.kit.instruments import counter
 from app.orders import settlement, timeline  # domain: orders
 from app.patterns import tracing
+from app.patterns.audit_log import Exporter, Sealer, open_store
 from app.patterns.health import Health, HealthProbes
 from app.patterns.inbox import Consumer, Forgetting, Handler
 from app.patterns.metrics import MetricsEndpoint
@@ -39,15 +40,20 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         broker = broker_for(settings.broker)
         relay = Relay(jobs_engine, broker, settings.relay)
         forgetting = Forgetting(jobs_engine, settings.inbox)
+        sealer = Sealer(jobs_engine, SystemClock(), settings.audit_log)
         consume = _consumers(settings, resources, stop)
         async with asyncio.TaskGroup() as tasks:
             jobs: dict[str, _Job] = {
                 "relay": lambda: relay.run(stop),
                 "relay-observer": lambda: _observe(relay, stop),
                 "inbox-forgetting": lambda: forgetting.run(stop),
+                "audit-sealer": lambda: sealer.run(stop),
                 timeline.CONSUMER: consume(timeline.CONSUMER, timeline.append, "order.>"),  # domain: orders
                 "settlement": lambda: settlement.run(resources.orders, jobs_engine, stop),  # domain: orders
             }
+            if store := open_store(settings.audit_log, SystemClock()):
+                exporter = Exporter(jobs_engine, store, settings.audit_log)
+                jobs["audit-exporter"] = lambda: exporter.run(stop)
             tasks.create_task(serve_until(stop, probes, settings.worker, health), name="probes")
             await start_health(health, settings, resources.engine)
             await _wait_until_ready(health, stop)

@@ -1,11 +1,12 @@
 """orders/service.py: the use cases, on a real PostgreSQL, with a payment provider that does as it is told."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -177,3 +178,38 @@ async def test_the_pause_between_transactions_holds_no_connection(engine: AsyncE
     await Orders(engine, Watching(), clock, OrderSettings()).place("acme", currency="EUR", items=ITEMS)
 
     assert "Current Checked out connections: 0" in checked_out[0]
+
+
+async def test_each_step_is_in_the_audit_log(engine: AsyncEngine, orders: Orders, provider: Provider) -> None:
+    """Placed, cancelled, released: each entry begins with the state in which the one before has left the order."""
+    order = await place(orders)
+    await orders.cancel("acme", order.id)
+    await orders.settle_open(engine, limit=10)
+    provider.decision = Decision.REFUSED
+    refused = await place(orders)
+
+    entries = await audited(engine)
+    assert [(entry.action, entry.resource_id) for entry in entries] == [
+        ("order.placed", str(order.id)),
+        ("order.cancelled", str(order.id)),
+        ("order.payment_released", str(order.id)),
+        ("order.refused", str(refused.id)),
+    ]
+    placed, cancelled, released, _ = entries
+    assert (placed.after, cancelled.after) == (cancelled.before, released.before)
+    assert len({placed.before, placed.after, cancelled.after, released.after}) == 4
+
+
+async def test_what_changes_nothing_is_not_in_the_audit_log(engine: AsyncEngine, orders: Orders) -> None:
+    """A second cancellation is no step."""
+    order = await place(orders)
+    await orders.cancel("acme", order.id)
+    await orders.cancel("acme", order.id)
+
+    assert [entry.action for entry in await audited(engine)] == ["order.placed", "order.cancelled"]
+
+
+async def audited(engine: AsyncEngine) -> Sequence[Row[Any]]:
+    """Return the entries of the audit log."""
+    async with engine.connect() as connection:
+        return (await connection.execute(text("SELECT * FROM audit_log ORDER BY id"))).all()

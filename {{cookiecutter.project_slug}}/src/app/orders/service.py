@@ -16,7 +16,7 @@ from app.kit.context import Context, bind
 from app.kit.db import transaction
 from app.kit.errors import Unavailable
 from app.kit.ids import uuid7
-from app.orders import events, queries, telemetry
+from app.orders import audit, events, queries, telemetry
 from app.orders.models import Order, OrderState, TimelineEntry
 from app.orders.payments import Decision, PaymentProvider, PaymentsUnavailable
 from app.patterns import outbox
@@ -107,7 +107,9 @@ class Orders:
             order = await queries.get(session, tenant, order_id, lock=True)
             if order.state is OrderState.CANCELLED:
                 return order
+            before = audit.state_of(order)
             order.cancel(at=now)
+            await audit.record(session, events.CANCELLED, order, before=before)
             await outbox.publish(session, events.of(order, at=now))
         telemetry.ORDERS_SETTLED.labels(order.state).inc()
         return order
@@ -152,12 +154,18 @@ class Orders:
             order = await queries.get(session, order.tenant_id, order.id, lock=True)
             if order.state is not OrderState.PENDING:  # somebody else was faster; the provider told them the same
                 return order
+            before = audit.state_of(order)
             order.place() if decision is Decision.AUTHORISED else order.refuse()
-            await outbox.publish(session, events.of(order, at=self._clock.now()))
+            event = events.of(order, at=self._clock.now())
+            await audit.record(session, event.type, order, before=before)
+            await outbox.publish(session, event)
         telemetry.ORDERS_SETTLED.labels(order.state).inc()
         return order
 
     async def _release(self, order: Order) -> None:
         await self._payments.release(order.id)
         async with transaction(self._engine) as session:
-            (await queries.get(session, order.tenant_id, order.id, lock=True)).release()
+            order = await queries.get(session, order.tenant_id, order.id, lock=True)
+            before = audit.state_of(order)
+            order.release()
+            await audit.record(session, audit.RELEASED, order, before=before)
