@@ -4,6 +4,7 @@ import structlog
 from alembic import context
 
 import app.orders.models  # domain: orders
+import app.patterns.idempotency.models
 import app.patterns.inbox.models
 import app.patterns.outbox.models
 from app.kit.db import Base

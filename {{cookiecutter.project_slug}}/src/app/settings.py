@@ -12,6 +12,7 @@ from app.kit.db import DatabaseSettings
 from app.orders.payments import PaymentSettings  # domain: orders
 from app.orders.service import OrderSettings  # domain: orders
 from app.patterns.authentication import AuthenticationSettings
+from app.patterns.idempotency import IdempotencySettings
 from app.patterns.inbox import ConsumerSettings
 from app.patterns.migrations import MigrationSettings
 from app.patterns.outbox import BrokerSettings, RelaySettings
@@ -57,6 +58,7 @@ class Settings(BaseSettings):
     worker: ServerSettings = ServerSettings(port=8001)
     relay: RelaySettings = RelaySettings()
     orders: OrderSettings = OrderSettings()  # domain: orders
+    idempotency: IdempotencySettings = IdempotencySettings()
     migrations: MigrationSettings = MigrationSettings()
     logging: LoggingSettings = LoggingSettings()
     tracing: TracingSettings = TracingSettings()

@@ -2,20 +2,22 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from app.kit.clock import wait_or_stop
+from app.kit.clock import SystemClock, wait_or_stop
 from app.kit.instruments import counter
 from app.orders import settlement, timeline  # domain: orders
-from app.patterns import tracing
+from app.patterns import idempotency, tracing
 from app.patterns.health import Health, HealthProbes
 from app.patterns.inbox import Consumer, Handler
 from app.patterns.metrics import MetricsEndpoint
 from app.patterns.outbox import NatsBroker, Relay
+from app.patterns.tenancy import across_tenants
 from app.resources import Resources, configure_telemetry, open_jobs_engine, open_resources, start_health
 from app.server import serve_until
 from app.settings import Settings
@@ -38,11 +40,13 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     ):
         broker = NatsBroker(settings.broker)
         relay = Relay(jobs_engine, broker, settings.relay)
+        expired_keys = partial(across_tenants, jobs_engine, job="idempotency")
         consume = _consumers(settings, resources, stop)
         async with asyncio.TaskGroup() as tasks:
             jobs: dict[str, _Job] = {
                 "relay": lambda: relay.run(stop),
                 "relay-observer": lambda: _observe(relay, stop),
+                "idempotency": lambda: idempotency.sweep(expired_keys, SystemClock(), stop),
                 timeline.CONSUMER: consume(timeline.CONSUMER, timeline.append, "order.>"),  # domain: orders
                 "settlement": lambda: settlement.run(resources.orders, jobs_engine, stop),  # domain: orders
             }
