@@ -5,6 +5,7 @@ from alembic import context
 
 import app.orders.models  # domain: orders
 import app.patterns.audit_log.models
+import app.patterns.idempotency.models
 import app.patterns.inbox.models
 import app.patterns.outbox.models
 from app.kit.db import Base

@@ -21,6 +21,7 @@ from app.patterns import tracing
 from app.patterns.authentication import Authentication, TokenVerifier, Unauthenticated
 from app.patterns.body_limit import BodyLimit, BodyTooLarge
 from app.patterns.health import Health, HealthProbes
+from app.patterns.idempotency import Idempotency, IdempotencyKeyInvalid, described
 from app.patterns.metrics import MetricsEndpoint, RedMetrics
 from app.patterns.outbound_telemetry import MeasuredClient
 from app.patterns.read_replicas import ReadYourWrites
@@ -34,6 +35,7 @@ STATUSES = {  # errors whose HTTP status is more than their category
     Unauthenticated: HTTPStatus.UNAUTHORIZED,
     PaymentRefused: HTTPStatus.PAYMENT_REQUIRED,  # domain: orders
     BodyTooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    IdempotencyKeyInvalid: HTTPStatus.BAD_REQUEST,
 }
 OWN_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}  # the patterns below do it
 
@@ -58,6 +60,7 @@ def create_app(settings: Settings, health: Health) -> FastAPI:
     app = LayeredApp(
         title=settings.service,
         version=settings.version,
+        description=described(settings.idempotency),
         lifespan=lifespan,
         telemetry=OWN_TELEMETRY,
         middleware=[  # outside in: a request passes them from top to bottom, its answer from bottom to top
@@ -75,6 +78,7 @@ def create_app(settings: Settings, health: Health) -> FastAPI:
             *([Middleware(ReadYourWrites)] if settings.replicas.urls else []),
         ],
     )
+    app.state.idempotency = Idempotency(settings.idempotency, SystemClock(), route_of=route_of)
     v1 = APIRouter(prefix="/v1")
     v1.include_router(orders_router)  # domain: orders
     app.include_router(v1)

@@ -13,6 +13,7 @@ from app.orders.payments import PaymentSettings  # domain: orders
 from app.orders.service import OrderSettings  # domain: orders
 from app.patterns.audit_log import AuditLogSettings
 from app.patterns.authentication import AuthenticationSettings
+from app.patterns.idempotency import IdempotencySettings
 from app.patterns.inbox import ConsumerSettings, InboxSettings
 from app.patterns.migrations import MigrationSettings
 from app.patterns.outbox import BrokerSettings, RelaySettings
@@ -62,6 +63,7 @@ class Settings(BaseSettings):
     inbox: InboxSettings = Field(InboxSettings(), validate_default=True)
     orders: OrderSettings = OrderSettings()  # domain: orders
     audit_log: AuditLogSettings = AuditLogSettings()
+    idempotency: IdempotencySettings = IdempotencySettings()
     migrations: MigrationSettings = MigrationSettings()
     logging: LoggingSettings = LoggingSettings()
     tracing: TracingSettings = TracingSettings()

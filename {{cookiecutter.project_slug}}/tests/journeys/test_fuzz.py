@@ -1,9 +1,11 @@
 """The API against its own description: hundreds of requests made from /openapi.json, over a socket."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
+from dev.environment import ROOT
 from tests.support.running_service import RunningService
 
 SEED = "20260101"
@@ -30,6 +32,7 @@ async def test_service_keeps_what_its_description_promises(api: RunningService, 
         "--continue-on-failure",
         "--no-color",
         cwd=tmp_path,
+        env={**os.environ, "SCHEMATHESIS_HOOKS": "tests.support.fuzzing_hooks", "PYTHONPATH": str(ROOT)},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )

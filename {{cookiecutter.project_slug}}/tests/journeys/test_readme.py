@@ -1,46 +1,17 @@
 """The commands of README.md, as somebody would paste them, against the running service."""
 
 import json
-import re
-import shlex
-from typing import NamedTuple
 
 import httpx
 import pytest
 
 from dev.environment import ROOT
+from tests.support.curl import Command, commands_in
 from tests.support.eventually import eventually
 from tests.support.running_service import RunningService
 
-
-class Command(NamedTuple):
-    """One curl command: what it asks for, and the word that its output is searched for."""
-
-    url: str
-    headers: dict[str, str]
-    body: str | None
-    searched: str
-
-
-def read(line: str) -> Command:
-    """Return a command of README.md; the options are those that it uses."""
-    words = shlex.split(line, comments=True)
-    curl, _, grep = " ".join(map(shlex.quote, words)).partition(" '|' ")
-    parts = iter(shlex.split(curl)[1:])
-    url, body, headers = "", None, {}
-    for part in parts:
-        if part == "-H":
-            name, value = next(parts).split(": ", 1)
-            headers[name] = value
-        elif part == "-d":
-            body = next(parts)
-        elif part not in {"-i", "-s"}:
-            url = part
-    return Command(url, headers, body, shlex.split(grep)[-1] if grep else "")
-
-
 TEXT = (ROOT / "README.md").read_text().replace("\\\n", " ")
-COMMANDS = [read(line) for line in re.findall(r"^curl .+$", TEXT, re.MULTILINE)]
+COMMANDS = commands_in(TEXT)
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=[command.url for command in COMMANDS])

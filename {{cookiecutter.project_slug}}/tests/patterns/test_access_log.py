@@ -61,6 +61,7 @@ def app() -> FastAPI:
         tally.db_queries, tally.db_seconds = 3, 0.0123456
         tally.http_calls, tally.http_seconds, tally.retries = 2, 0.5, 1
         tally.refused_by, tally.flags = "rate_limiting", {"new-checkout": "on"}
+        tally.idempotency = "in_flight"
 
     @router.get("/conflict")
     async def conflict() -> None:
@@ -106,13 +107,13 @@ async def test_a_request_leaves_one_line(app: FastAPI, log: Log) -> None:
 
 
 async def test_the_line_tells_what_the_request_used(app: FastAPI, log: Log) -> None:
-    """Database, outbound calls, retries, refusal and flags, as inner layers tallied them."""
+    """Database, outbound calls, retries, refusal, idempotency key and flags, as inner layers tallied them."""
     await request(app, "GET", "/v1/busy")
 
     (line,) = log.lines
     tallied = {
         "db_queries": 3, "db_ms": 12.34, "http_calls": 2, "http_ms": 500.0, "retries": 1,
-        "refused_by": "rate_limiting", "flags": {"new-checkout": "on"},
+        "refused_by": "rate_limiting", "idempotency": "in_flight", "flags": {"new-checkout": "on"},
     }  # fmt: skip
     assert line.items() >= tallied.items()
 

@@ -22,6 +22,8 @@ class Tally:
     retries: int = 0
     refused_by: str = ""
     """Which guard turned the work away, such as `load_shedding` or `rate_limiting`."""
+    idempotency: str = ""
+    """What was known about the request's idempotency key, such as `new` or `replayed`."""
     flags: dict[str, str] | None = None
     """Feature flags that were asked for, and the variant that each answered with."""
 

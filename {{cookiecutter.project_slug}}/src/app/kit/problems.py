@@ -40,6 +40,7 @@ _CODE_BY_STATUS: Mapping[int, str] = {
     413: "body_too_large",
     415: "unsupported_media_type",
 }
+_STATUSES = "problem_statuses"
 _MAX_VALIDATION_ERRORS = 20  # a hostile body with 10 000 mistakes must not become a 1 MB answer
 _MAX_NAME = 64
 _QUOTES_THE_VALUE = {"union_tag_invalid": "Input tag is none of the expected tags"}
@@ -112,6 +113,11 @@ def from_error(error: AppError, statuses: Mapping[type[AppError], HTTPStatus] | 
     return Problem(int(status), error.code, error.title, error.detail, headers=headers, cause=cause)
 
 
+def answer(error: AppError, scope: Scope) -> Response:
+    """Return what the layer would answer, were `error` raised: for whoever has to keep the answer."""
+    return _response(from_error(error, scope[_STATUSES]), scope)
+
+
 class Problems:
     """ASGI layer of a `LayeredApp`: whatever is raised inside becomes a problem document; a bug is recorded as well.
 
@@ -127,6 +133,7 @@ class Problems:
             await self._app(scope, receive, send)
             return
         exchange, receive, send = asgi.exchange(scope, receive, send)
+        scope[_STATUSES] = self._statuses
         try:
             await self._app(scope, receive, send)
         except asyncio.CancelledError:

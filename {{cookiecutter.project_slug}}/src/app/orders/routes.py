@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.kit import problems
 from app.orders.errors import PaymentRefused
-from app.orders.models import OrderState
+from app.orders.models import Order, OrderState
 from app.orders.schemas import (
     CURSOR_PATTERN,
     OrderDetail,
@@ -20,6 +20,7 @@ from app.orders.schemas import (
 )
 from app.orders.service import Orders
 from app.patterns.authentication import requires
+from app.patterns.idempotency import DESCRIBED, Attempt, attempt
 from app.patterns.tenancy import require_tenant
 
 
@@ -31,6 +32,7 @@ def _orders(request: Request) -> Orders:
 
 _Orders = Annotated[Orders, Depends(_orders)]
 _Tenant = Annotated[str, Depends(require_tenant)]
+_Attempt = Annotated[Attempt, Depends(attempt)]
 
 # What any route may answer; what single ones add stands with them.
 _REFUSALS = problems.described(
@@ -45,21 +47,23 @@ router = APIRouter(prefix="/orders", tags=["orders"], responses=_REFUSALS)
     status_code=HTTPStatus.CREATED,
     responses={
         HTTPStatus.ACCEPTED: {"model": OrderView, "description": "The payment provider has not answered yet"},
-        **problems.described(HTTPStatus.BAD_REQUEST, HTTPStatus.PAYMENT_REQUIRED, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+        **problems.described(
+            HTTPStatus.BAD_REQUEST,
+            HTTPStatus.PAYMENT_REQUIRED,
+            HTTPStatus.CONFLICT,
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+        ),
     },
+    response_model=OrderView,
+    openapi_extra=DESCRIBED,
     dependencies=[Depends(requires("orders:write"))],
 )
-async def place(order: PlaceOrder, response: Response, orders: _Orders, tenant: _Tenant) -> OrderView:
+async def place(order: PlaceOrder, orders: _Orders, tenant: _Tenant, attempt: _Attempt) -> Response:
     """Place an order and pay it. 202 if the payment provider has not answered yet: the order is settled later."""
     items = [item.model_dump() for item in order.items]
-    placed = await orders.place(tenant, currency=order.currency, items=items)
-    response.headers["Location"] = f"/v1/orders/{placed.id}"
-    match placed.state:
-        case OrderState.REFUSED:
-            raise PaymentRefused(f"The payment provider refused order {placed.id}.")
-        case OrderState.PENDING:
-            response.status_code = HTTPStatus.ACCEPTED
-    return OrderView.of(placed)
+    return await attempt.answer(
+        lambda once: orders.place(tenant, currency=order.currency, items=items, once=once), _placed
+    )
 
 
 @router.get("", dependencies=[Depends(requires("orders:read"))])
@@ -89,9 +93,27 @@ async def get(order_id: UUID, orders: _Orders, tenant: _Tenant) -> OrderDetail:
 
 @router.post(
     "/{order_id}/cancel",
-    responses=problems.described(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+    responses=problems.described(HTTPStatus.BAD_REQUEST, HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
+    response_model=OrderView,
+    openapi_extra=DESCRIBED,
     dependencies=[Depends(requires("orders:write"))],
 )
-async def cancel(order_id: UUID, orders: _Orders, tenant: _Tenant) -> OrderView:
+async def cancel(order_id: UUID, orders: _Orders, tenant: _Tenant, attempt: _Attempt) -> Response:
     """Cancel a placed order and release its payment. Cancelling it again changes nothing."""
-    return OrderView.of(await orders.cancel(tenant, order_id))
+    return await attempt.answer(lambda once: orders.cancel(tenant, order_id, once=once), _shown)
+
+
+def _placed(order: Order) -> Response:
+    match order.state:
+        case OrderState.REFUSED:
+            raise PaymentRefused(f"The payment provider refused order {order.id}.")
+        case OrderState.PENDING:
+            response = _shown(order, HTTPStatus.ACCEPTED)
+        case _:
+            response = _shown(order, HTTPStatus.CREATED)
+    response.headers["Location"] = f"/v1/orders/{order.id}"
+    return response
+
+
+def _shown(order: Order, status: HTTPStatus = HTTPStatus.OK) -> Response:
+    return Response(OrderView.of(order).model_dump_json(), status, media_type="application/json")

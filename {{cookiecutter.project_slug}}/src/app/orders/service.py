@@ -20,6 +20,7 @@ from app.orders import audit, events, queries, telemetry
 from app.orders.models import Order, OrderState, TimelineEntry
 from app.orders.payments import Decision, PaymentProvider, PaymentsUnavailable
 from app.patterns import outbox
+from app.patterns.idempotency import UNKEYED, Once
 from app.patterns.read_replicas import ReadReplicas
 from app.patterns.tenancy import across_tenants
 
@@ -56,11 +57,14 @@ class Orders:
         self._clock = clock
         self._settings = settings
 
-    async def place(self, tenant: str, *, currency: str, items: list[dict[str, Any]]) -> Order:
+    async def place(
+        self, tenant: str, *, currency: str, items: list[dict[str, Any]], once: Once[Order] = UNKEYED
+    ) -> Order:
         """Write the order, ask the provider, and write its answer.
 
         The provider is asked between two transactions: a slow provider holds no database connection. If this process
         dies in between, the order is found open by the worker, which asks again; the provider knows the order's id.
+        `once` notes the order in the first transaction and the answer in the second: a retry finds one or the other.
         """
         now = self._clock.now()
         order = Order.receive(
@@ -72,10 +76,16 @@ class Orders:
             settle_after=now + timedelta(seconds=self._settings.settle_after_seconds),
         )
         async with transaction(self._engine) as session:
+            earlier = await once.begin(session, str(order.id))
+            if earlier is not None:
+                return await self._look(session, tenant, UUID(earlier), once)
             session.add(order)
         try:
-            return await self._authorise(order)
+            return await self._authorise(order, once)
         except PaymentsUnavailable:
+            if once is not UNKEYED:
+                async with transaction(self._engine) as session:
+                    await once.release(session)
             return order
 
     async def get(self, tenant: str, order_id: UUID) -> tuple[Order, Sequence[TimelineEntry]]:
@@ -95,7 +105,7 @@ class Orders:
         """Return up to `limit` orders, newest first, those older than `before` if given."""
         return await self._reads.read(lambda session: queries.page(session, tenant, before=before, limit=limit))
 
-    async def cancel(self, tenant: str, order_id: UUID) -> Order:
+    async def cancel(self, tenant: str, order_id: UUID, *, once: Once[Order] = UNKEYED) -> Order:
         """Cancel a placed order; cancelling it again changes nothing. The worker then releases the payment.
 
         Raises:
@@ -104,14 +114,17 @@ class Orders:
         """
         now = self._clock.now()
         async with transaction(self._engine) as session:
+            await once.begin(session, str(order_id))
             order = await queries.get(session, tenant, order_id, lock=True)
-            if order.state is OrderState.CANCELLED:
-                return order
-            before = audit.state_of(order)
-            order.cancel(at=now)
-            await audit.record(session, events.CANCELLED, order, before=before)
-            await outbox.publish(session, events.of(order, at=now))
-        telemetry.ORDERS_SETTLED.labels(order.state).inc()
+            news = order.state is not OrderState.CANCELLED
+            if news:
+                before = audit.state_of(order)
+                order.cancel(at=now)
+                await audit.record(session, events.CANCELLED, order, before=before)
+                await outbox.publish(session, events.of(order, at=now))
+            await once.finish(session, order)
+        if news:
+            telemetry.ORDERS_SETTLED.labels(order.state).inc()
         return order
 
     async def settle_open(self, jobs_engine: AsyncEngine, *, limit: int) -> int:
@@ -141,25 +154,34 @@ class Orders:
         with bind(work), _tracer.start_as_current_span("settle order", record_exception=False):
             try:
                 if order.state is OrderState.PENDING:
-                    await self._authorise(order)
+                    await self._authorise(order, UNKEYED)
                 else:
                     await self._release(order)
             except Unavailable as exc:
                 telemetry.SETTLEMENTS_POSTPONED.inc()
                 _log.warning("orders.settlement_postponed", order_id=str(order.id), reason=exc.code)
 
-    async def _authorise(self, order: Order) -> Order:
+    async def _look(self, session: AsyncSession, tenant: str, order_id: UUID, once: Once[Order]) -> Order:
+        """Return the order of a request that did not live to answer; a retry may look, and the worker settles."""
+        order = await queries.get(session, tenant, order_id)
+        if order.state is not OrderState.PENDING:
+            await once.finish(session, order)
+        return order
+
+    async def _authorise(self, order: Order, once: Once[Order]) -> Order:
         decision = await self._payments.authorise(order.id, amount_minor=order.total_minor, currency=order.currency)
         async with transaction(self._engine) as session:
             order = await queries.get(session, order.tenant_id, order.id, lock=True)
-            if order.state is not OrderState.PENDING:  # somebody else was faster; the provider told them the same
-                return order
-            before = audit.state_of(order)
-            order.place() if decision is Decision.AUTHORISED else order.refuse()
-            event = events.of(order, at=self._clock.now())
-            await audit.record(session, event.type, order, before=before)
-            await outbox.publish(session, event)
-        telemetry.ORDERS_SETTLED.labels(order.state).inc()
+            news = order.state is OrderState.PENDING  # else somebody was faster; the provider told them the same
+            if news:
+                before = audit.state_of(order)
+                order.place() if decision is Decision.AUTHORISED else order.refuse()
+                event = events.of(order, at=self._clock.now())
+                await audit.record(session, event.type, order, before=before)
+                await outbox.publish(session, event)
+            await once.finish(session, order)
+        if news:
+            telemetry.ORDERS_SETTLED.labels(order.state).inc()
         return order
 
     async def _release(self, order: Order) -> None:

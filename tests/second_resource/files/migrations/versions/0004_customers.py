@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0004_customers"
-down_revision = "0003_orders"
+down_revision = "0004_idempotency"
 
 
 def upgrade() -> None:

@@ -95,6 +95,8 @@ def _add_tally(line: dict[str, Any], tally: context.Tally) -> None:
         line["retries"] = tally.retries
     if tally.refused_by:
         line["refused_by"] = tally.refused_by
+    if tally.idempotency:
+        line["idempotency"] = tally.idempotency
     if tally.flags:
         line["flags"] = plain(tally.flags)
 
