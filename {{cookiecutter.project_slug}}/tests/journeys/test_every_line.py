@@ -87,7 +87,8 @@ async def migrate_twice(env: Mapping[str, str], postgres: PostgreSQL) -> list[Se
     """Run `app migrate` on an empty database, and once more."""
     postgres.create_database("every_line")
     try:
-        runs = [service_process("migrate", {**env, "APP_DATABASE__URL": postgres.url("every_line")}) for _ in range(2)]
+        own = {**env, "APP_MIGRATIONS__DATABASE_URL": postgres.url("every_line")}
+        runs = [service_process("migrate", own) for _ in range(2)]
         for run in runs:
             run.start()
             await asyncio.to_thread(run.process.wait, timeout_seconds=60)
