@@ -21,6 +21,7 @@ pytestmark = pytest.mark.xdist_group("service")
         pytest.param(["ruff", "check", "--no-cache", "."], id="ruff check"),
         pytest.param(["mypy", "--cache-dir={tmp}"], id="mypy"),
         pytest.param(["lint-imports", "--no-cache"], id="import contracts"),
+        pytest.param(["python", "-m", "dev.migration_lint"], id="migrations"),
     ],
 )
 def test_the_unbaked_folder_is_clean(equipped: Path, tmp_path: Path, command: list[str]) -> None:
@@ -46,7 +47,13 @@ def test_make_lint_runs_the_same_checkers() -> None:
     """The list above is the one of the service's Makefile."""
     recipe = (TEMPLATE / "Makefile").read_text().split("\nlint:")[1].split("\n\n")[0]
 
-    assert re.findall(r"\$\(RUN\)/(.+)", recipe) == ["ruff format --check .", "ruff check .", "mypy", "lint-imports"]
+    assert re.findall(r"\$\(RUN\)/(.+)", recipe) == [
+        "ruff format --check .",
+        "ruff check .",
+        "mypy",
+        "lint-imports",
+        "python -m dev.migration_lint",
+    ]
 
 
 @pytest.mark.parametrize("path", PYTHON, ids=str)

@@ -17,6 +17,8 @@ def upgrade() -> None:
             items jsonb NOT NULL,
             created_at timestamptz NOT NULL,
             settle_after timestamptz,
+            -- How often this one order has changed.
+            -- squawk-ignore prefer-bigint-over-int
             version integer NOT NULL
         )
     """)
@@ -51,6 +53,8 @@ def upgrade() -> None:
         CREATE TABLE order_timeline (
             tenant_id text NOT NULL,
             order_id uuid NOT NULL,
+            -- Among the events of this one order.
+            -- squawk-ignore prefer-bigint-over-int
             position integer NOT NULL,
             event_id uuid NOT NULL UNIQUE,
             type text NOT NULL,

@@ -13,16 +13,13 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any, NoReturn
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
 from app import main as http
 from app import worker
-from app.commands import CommandFailed, audit, outbox
-from app.kit.db import create_engine, is_unavailable
+from app.commands import CommandFailed, audit, migrate, outbox
 from app.patterns import migrations, structured_logging
 from app.patterns.health import Health
 from app.patterns.structured_logging import LoggingSettings
-from app.resources import configure_telemetry
 from app.server import CannotListen, CannotStart, serve_until
 from app.settings import BadSettings, Settings, load
 
@@ -61,12 +58,6 @@ def _give_up(reason: str) -> NoReturn:
     sys.exit(f"app: {reason}")
 
 
-def _tell(sentence: str) -> None:
-    """Say it to a person at a terminal."""
-    if sys.stdout.isatty():
-        print(sentence)
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="app", description="Run and operate this service.")
     commands = parser.add_subparsers(required=True, metavar="command")
@@ -90,35 +81,6 @@ async def _serve(settings: Settings) -> None:
 async def _work(settings: Settings) -> None:
     """Relay events, consume events, and do what the domains have to do in the background."""
     await worker.run(settings, _stop_on_signal())
-
-
-async def _migrate(settings: Settings) -> None:
-    """Bring the database schema to the newest revision."""
-    configure_telemetry(settings)
-    patient = {"statement_timeout_seconds": settings.migrations.statement_timeout_seconds, "pool_size": 1}
-    owner = settings.migrations.database_url or settings.database.url
-    engine = create_engine(settings.database.model_copy(update={"url": owner, **patient}), application_name="migrate")
-    newest, *_ = migrations.revisions(settings.migrations)
-    try:
-        before = await migrations.upgrade(engine, settings.migrations)
-    except (DBAPIError, OSError) as exc:
-        if is_unavailable(exc):
-            raise CommandFailed("PostgreSQL cannot be reached at APP_DATABASE__URL; is it running?") from exc
-        raise CommandFailed(f"a migration failed and was rolled back: {_reason(exc)}") from exc
-    finally:
-        await engine.dispose()
-    if before.up_to_date:
-        _log.info("migrations.up_to_date", revision=before.current)
-        _tell(f"schema is at {before.current}, nothing to do")
-    else:
-        _log.info("migrations.finished", revision=newest, previous=before.current)
-        _tell(f"schema is at {newest} (was at {before.current})")
-
-
-def _reason(exc: DBAPIError | OSError) -> str:
-    """Return what the database said, in one line and without the statement."""
-    said = exc.orig if isinstance(exc, DBAPIError) else exc
-    return str(said).partition("\n")[0]
 
 
 async def _openapi(settings: Settings) -> None:
@@ -155,13 +117,13 @@ def _without_arguments(
 COMMANDS: dict[str, Callable[[Settings], Awaitable[None]]] = {
     "serve": _serve,
     "worker": _work,
-    "migrate": _migrate,
     "openapi": _openapi,
 }
 
 # Commands with commands of their own: each adds its parsers, whose `command` takes the settings and the arguments.
 GROUPS: list[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], None]] = [
     audit.register,
+    migrate.register,
     outbox.register,
 ]
 
