@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python3.13 chooses the interpreter, before the first command.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-telemetry bench-service test-matrix clean
+.PHONY: help setup demo test lint bench bench-telemetry bench-outbox bench-service test-matrix clean
 
 SERVICE := {{cookiecutter.project_slug}}
 TOOLS := .tools
@@ -10,6 +10,7 @@ UV := $(TOOLS)/bin/uv
 RUN := .venv/bin
 BAKE := $(RUN)/cookiecutter . --no-input --default-config --output-dir
 JOBS := auto
+QUICK :=
 PYTEST := $(RUN)/pytest -n $(JOBS) --dist loadgroup
 # The interpreter that .tools was made with; nothing is downloaded to replace it.
 export UV_PYTHON_DOWNLOADS := never
@@ -43,6 +44,9 @@ bench: bench-service ## CPU per request against bare FastAPI, and time to the fi
 
 bench-telemetry: bench-service ## what logs, metrics and traces cost: CPU per request, memory, time to start; a collector that hangs
 	@$(BENCH)/.venv/bin/python benchmarks/bench_telemetry.py $(BENCH)
+
+bench-outbox: bench-service ## what the outbox promises, each beside a variant that must break it; QUICK=--quick for a minute's worth
+	@$(BENCH)/.venv/bin/python benchmarks/bench_outbox.py $(BENCH) $(QUICK)
 
 test-matrix: .venv/.synced ## a service's checks on every Python here, with the oldest and the newest dependencies
 	$(RUN)/pytest tests/matrix.py

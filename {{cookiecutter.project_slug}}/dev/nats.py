@@ -28,11 +28,16 @@ class Nats:
         *,
         port: int | None = None,
         accounts: Sequence[str] = (),
+        sync_interval: str = "10s",
         on_line: Callable[[str], None] | None = None,
     ) -> None:
-        """Nothing starts here. Each account is a world of its own: same stream names, no shared message."""
+        """Nothing starts here. Each account is a world of its own: same stream names, no shared message.
+
+        With `sync_interval="always"` every message is on the disk before it is acknowledged.
+        """
         self._data = data.absolute()
         self._accounts = accounts
+        self._sync_interval = sync_interval
         self.port = port or free_port()
         self._config = self._data / "nats.conf"
         self.process = Process("nats", [_program(), "-c", self._config], on_line=on_line)
@@ -82,7 +87,7 @@ class Nats:
             {
                 "host": "127.0.0.1",
                 "port": self.port,
-                "jetstream": {"store_dir": str(self._data), "sync_interval": "10s"},
+                "jetstream": {"store_dir": str(self._data), "sync_interval": self._sync_interval},
                 **({"accounts": accounts} if accounts else {}),
             },
             indent=2,

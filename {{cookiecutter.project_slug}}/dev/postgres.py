@@ -104,6 +104,10 @@ class PostgreSQL:
         """Return the SQLAlchemy URL of `database`."""
         return f"postgresql+asyncpg://postgres@/{quote(database)}?{urlencode({'host': str(self._socket_folder)})}"
 
+    def program(self, name: str) -> Path:
+        """Return the path of one of the server's programs, such as `pgbench`."""
+        return self._programs / name
+
     def create_database(self, name: str, *, template: str = "template0") -> None:
         """Create `name` as a copy of `template`, to which nobody may be connected."""
         self.execute(f"CREATE DATABASE {_checked(name)} TEMPLATE {_checked(template)}")
@@ -118,7 +122,7 @@ class PostgreSQL:
 
     def execute(self, sql: str, *, database: str = "postgres") -> str:
         """Run one statement through psql and return its bare output."""
-        program = self._programs / "psql"
+        program = self.program("psql")
         argv = [program, "-XqtA", "-h", self._socket_folder, "-U", "postgres", "-d", database, "-c", sql]
         done = subprocess.run([str(part) for part in argv], capture_output=True, text=True, check=False)
         if done.returncode:
@@ -135,7 +139,7 @@ class PostgreSQL:
             _let_pass(self._programs)
 
     def _initialise(self) -> None:
-        program = self._programs / "initdb"
+        program = self.program("initdb")
         locale = ["--encoding=UTF8", "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
         done = subprocess.run(
             [program, "-D", self._data, "-U", "postgres", "--auth=trust", "--no-instructions", *locale],
