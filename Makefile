@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python3.13 chooses the interpreter, before the first command.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-telemetry bench-audit bench-service test-matrix clean
+.PHONY: help setup demo test lint bench bench-telemetry bench-audit bench-outbox bench-service test-matrix clean
 
 SERVICE := {{cookiecutter.project_slug}}
 TOOLS := .tools
@@ -10,6 +10,7 @@ UV := $(TOOLS)/bin/uv
 RUN := .venv/bin
 BAKE := $(RUN)/cookiecutter . --no-input --default-config --output-dir
 JOBS := auto
+QUICK :=
 PYTEST := $(RUN)/pytest -n $(JOBS) --dist loadgroup
 # The interpreter that .tools was made with; nothing is downloaded to replace it.
 export UV_PYTHON_DOWNLOADS := never
@@ -46,6 +47,9 @@ bench-telemetry: bench-service ## what logs, metrics and traces cost: CPU per re
 
 bench-audit: bench-service ## what writers pay for the audit log, beside two chains inside the transaction
 	@$(BENCH)/.venv/bin/python benchmarks/bench_audit.py $(BENCH)
+
+bench-outbox: bench-service ## what the outbox promises, each beside a variant that must break it; QUICK=--quick for a minute's worth
+	@$(BENCH)/.venv/bin/python benchmarks/bench_outbox.py $(BENCH) $(QUICK)
 
 test-matrix: .venv/.synced ## a service's checks on every Python here, with the oldest and the newest dependencies
 	$(RUN)/pytest tests/matrix.py

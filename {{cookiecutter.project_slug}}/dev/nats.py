@@ -29,14 +29,17 @@ class Nats:
         port: int | None = None,
         accounts: Sequence[str] = (),
         more: Mapping[str, object] | None = None,
+        sync_interval: str = "10s",
         on_line: Callable[[str], None] | None = None,
     ) -> None:
         """Nothing starts here. Each account is a world of its own: same stream names, no shared message.
 
+        With `sync_interval="always"` every message is on the disk before it is acknowledged.
         `more` is configuration on top, such as permissions; the next start reads it again.
         """
         self._data = data.absolute()
         self._accounts = accounts
+        self._sync_interval = sync_interval
         self.more = dict(more or {})
         self.port = port or free_port()
         self._config = self._data / "nats.conf"
@@ -87,7 +90,7 @@ class Nats:
             {
                 "host": "127.0.0.1",
                 "port": self.port,
-                "jetstream": {"store_dir": str(self._data), "sync_interval": "10s"},
+                "jetstream": {"store_dir": str(self._data), "sync_interval": self._sync_interval},
                 **({"accounts": accounts} if accounts else {}),
                 **self.more,
             },

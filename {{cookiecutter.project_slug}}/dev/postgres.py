@@ -118,6 +118,10 @@ class PostgreSQL:
         """Return the SQLAlchemy URL of `database`."""
         return f"postgresql+asyncpg://postgres@/{quote(database)}?{urlencode({'host': str(self._socket_folder)})}"
 
+    def program(self, name: str) -> Path:
+        """Return the path of one of the server's programs, such as `pgbench`."""
+        return self._programs / name
+
     def create_database(self, name: str, *, template: str = "template0") -> None:
         """Create `name` as a copy of `template`, to which nobody may be connected."""
         self.execute(f"CREATE DATABASE {_checked(name)} TEMPLATE {_checked(template)}")
@@ -132,7 +136,7 @@ class PostgreSQL:
 
     def execute(self, sql: str, *, database: str = "postgres") -> str:
         """Run one statement through psql and return its bare output."""
-        argv = [self._programs / "psql", "-XqtA", *self._where(), "-d", database, "-c", sql]
+        argv = [self.program("psql"), "-XqtA", *self._where(), "-d", database, "-c", sql]
         done = subprocess.run([str(part) for part in argv], capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{sql}: {done.stderr.strip()}")
@@ -156,7 +160,7 @@ class PostgreSQL:
 
     def _run_as_user(self, program: str, *arguments: str | Path) -> None:
         done = subprocess.run(
-            [self._programs / program, *arguments],
+            [self.program(program), *arguments],
             user=self._user,
             group=self._user,
             extra_groups=None if self._user is None else [],

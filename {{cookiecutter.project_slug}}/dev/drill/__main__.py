@@ -1,4 +1,4 @@
-"""Orders come in while workers are killed and servers restart; in the end each event must be in effect exactly once.
+"""Orders come in while processes and servers are killed; in the end each event must be in effect exactly once.
 
 Prints what happened as a table. Exit status 1 if an event is missing, doubled or out of order, if an answer was not
 kept, or if something failed that was not supposed to.
@@ -20,7 +20,8 @@ def _arguments() -> argparse.Namespace:
     arguments = argparse.ArgumentParser(prog="python -m dev.drill", description=__doc__)
     arguments.add_argument("--orders", type=int, default=2000)
     arguments.add_argument("--per-second", type=float, default=25.0, help="how fast orders come in")
-    arguments.add_argument("--rounds", type=int, default=2, help="how often each crash point is reached")
+    arguments.add_argument("--rounds", type=int, default=2, help="how often each kind of fault happens")
+    arguments.add_argument("--workers", type=int, default=2)
     arguments.add_argument("--seed", type=int, default=1, help="which faults happen when")
     return arguments.parse_args()
 
@@ -33,12 +34,14 @@ def table(result: Result) -> str:
         ("orders asked for", result.plan.orders),
         ("requests", result.requests),
         *((f"  {answer}", count) for answer, count in sorted(result.answers.items())),
+        ("customers without an answer", result.gave_up),
         ("orders in the database", verdict.states.total()),
         *((f"  {state}", count) for state, count in sorted(verdict.states.items())),
         ("workers killed", result.deaths.total()),
         *((f"  {point}", count) for point, count in sorted(result.deaths.items())),
-        ("servers restarted", result.restarts.total()),
+        ("taken down and up", result.restarts.total()),
         *((f"  {what}", count) for what, count in sorted(result.restarts.items())),
+        ("processes killed (SIGKILL)", result.kills),
         ("faults missed", result.faults_missed),
         ("events expected", verdict.expected),
         ("events in effect", verdict.in_effect),
@@ -58,7 +61,7 @@ def table(result: Result) -> str:
 
 def _main() -> None:
     given = _arguments()
-    plan = draw(orders=given.orders, per_second=given.per_second, seed=given.seed, rounds=given.rounds, workers=2)
+    plan = draw(**vars(given))
     folder = Path(tempfile.mkdtemp(prefix="drill-"))
     print(f"Drill with seed {given.seed}: {len(plan.faults)} faults during {given.orders} orders. Logs: {folder}")
     try:

@@ -4,20 +4,18 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 
 import httpx
 
-from dev.crashing_worker import last_words
-from dev.drill.plan import Restart, WorkerDeath
+from dev.drill.plan import Restart
+from dev.drill.seats import POWER_CUT, Seat, Worker, until
 from dev.environment import APP, ROOT, Addresses, machine_variables, service_name, variables
 from dev.guardian import Guardian
 from dev.nats import Nats, free_port
 from dev.postgres import PostgreSQL
 from dev.process import Process, StartFailed
 
-_KILLED = -9
 _LOOK_SECONDS = 0.05
 _START_SECONDS = 60.0
 _DATABASE = "drill"
@@ -28,53 +26,6 @@ _IMPATIENT = {
     "APP_ORDERS__SETTLE_AFTER_SECONDS": "3",  # above the provider's timeout, as always
     "APP_ORDERS__SETTLE_MAX_SECONDS": "4",
 }
-
-
-class Worker:
-    """One place in the fleet: whenever its process ends, the next one starts, as a platform would do it."""
-
-    def __init__(self, name: str, start: Callable[[str, tuple[str, ...]], Process]) -> None:
-        self.name = name
-        self._start = start
-        self._process: Process | None = None
-        self._next: WorkerDeath | None = None
-        self._armed: WorkerDeath | None = None
-        self.deaths: Counter[str] = Counter()
-        """How often it was killed, by crash point, or by `any moment`."""
-        self.surprises: list[str] = []
-        """Ends that nobody had planned."""
-
-    @property
-    def doomed(self) -> bool:
-        """Whether it is still on its way to a crash point."""
-        return self._next is not None or self._armed is not None
-
-    def strike(self, death: WorkerDeath) -> None:
-        """Kill the process now, and let the next one run into a crash point."""
-        self._next = death
-        if self._process is not None:
-            self._process.kill()
-
-    async def run(self) -> None:
-        """Keep a process running until cancelled."""
-        while True:
-            self._armed, self._next = self._next, None
-            argv: tuple[str, ...] = (*APP, "worker")
-            if self._armed is not None:
-                argv = (sys.executable, "-m", "dev.crashing_worker", self._armed.point, str(self._armed.nth))
-            self._process = process = self._start(self.name, argv)
-            await until(partial(_ended, process))
-            self._bury(process, process.wait(timeout_seconds=5))
-
-    def _bury(self, process: Process, code: int) -> None:
-        said = process.last_lines
-        if code == _KILLED and self._armed and said and said[-1] == last_words(self._armed.point):
-            self.deaths[self._armed.point] += 1
-            self._armed = None
-        elif code == _KILLED and self._next is not None:
-            self.deaths["any moment"] += 1
-        else:
-            self.surprises.append(f"{self.name} ended with {code}: {' '.join(said[-1:])[:300]}")
 
 
 class Fleet:
@@ -90,7 +41,15 @@ class Fleet:
         self._environment: dict[str, str] = {}
         self.workers = [Worker(f"worker-{number}", self._start_worker) for number in range(workers)]
         self._worker_ports = {worker.name: free_port() for worker in self.workers}
+        self.server = Seat("server", "serve", self._start)
         self.restarts: Counter[str] = Counter()
+        self.servers_killed = 0
+        """How often NATS or PostgreSQL was killed."""
+
+    @property
+    def seats(self) -> list[Seat]:
+        """The processes of the service."""
+        return [self.server, *self.workers]
 
     @property
     def url(self) -> str:
@@ -98,7 +57,7 @@ class Fleet:
         return f"http://127.0.0.1:{self._http_port}"
 
     async def start(self) -> None:
-        """Start everything except the workers.
+        """Start everything except the service, whose places are taken by whoever runs `seats`.
 
         Raises:
             StartFailed: with the reason.
@@ -112,9 +71,11 @@ class Fleet:
         self._start("payments", simulator)
         key = ("--audience", service_name(), "--key", str(self._folder / "issuer.pem"))
         self._start("issuer", (sys.executable, "-m", "dev.token_issuer", "--port", str(self._issuer_port), *key))
-        self.server = self._start("server", (*APP, "serve"))
         await _until_answered(f"http://127.0.0.1:{self._payments_port}/authorisations")
         await _until_answered(f"http://127.0.0.1:{self._issuer_port}/.well-known/jwks.json")
+
+    async def ready(self) -> None:
+        """Return when the service answers."""
         await _until_answered(f"{self.url}/readyz")
 
     async def token(self) -> str:
@@ -131,12 +92,19 @@ class Fleet:
         answer.raise_for_status()
 
     async def restart(self, what: Restart) -> None:
-        """Take a server down and up again."""
-        server = self.nats if what in (Restart.NATS_STOPPED, Restart.NATS_KILLED) else self.postgres
-        stopped = what in (Restart.NATS_STOPPED, Restart.POSTGRES_STOPPED)
-        self._guardian.forget(server.process.pid)
-        await asyncio.to_thread(server.stop if stopped else server.kill)
-        await self._up(server)
+        """Take something down and up again."""
+        match what:
+            case Restart.HTTP_SERVER_KILLED:
+                await until(lambda: self.server.running)
+                self.server.kill()
+            case Restart.EVERYTHING_KILLED:
+                for seat in self.seats:
+                    seat.kill(POWER_CUT)
+                await self._down_and_up(self.nats, self.postgres, stop=False)
+            case Restart.NATS_STOPPED | Restart.NATS_KILLED:
+                await self._down_and_up(self.nats, stop=what is Restart.NATS_STOPPED)
+            case Restart.POSTGRES_STOPPED | Restart.POSTGRES_KILLED:
+                await self._down_and_up(self.postgres, stop=what is Restart.POSTGRES_STOPPED)
         self.restarts[what] += 1
 
     def query(self, sql: str) -> str:
@@ -150,6 +118,14 @@ class Fleet:
         self.nats.stop()
         self.postgres.stop()
         self._guardian.dismiss()
+
+    async def _down_and_up(self, *servers: PostgreSQL | Nats, stop: bool) -> None:
+        for server in servers:
+            self._guardian.forget(server.process.pid)
+            await asyncio.to_thread(server.stop if stop else server.kill)
+            self.servers_killed += not stop
+        for server in servers:
+            await self._up(server)
 
     async def _up(self, server: PostgreSQL | Nats) -> None:
         await asyncio.to_thread(server.start)
@@ -192,18 +168,6 @@ class Fleet:
                 file.write(f"{line}\n")
 
         return write
-
-
-def _ended(process: Process) -> bool:
-    return not process.running
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    """Return when `condition` holds; whoever needs a deadline sets one around it."""
-    while True:
-        if condition():
-            return
-        await asyncio.sleep(_LOOK_SECONDS)
 
 
 async def _until_answered(url: str) -> None:

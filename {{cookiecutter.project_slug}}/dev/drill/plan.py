@@ -10,12 +10,15 @@ _DEEPEST = 4  # a worker dies at the 1st to 4th time it reaches its crash point
 
 
 class Restart(StrEnum):
-    """How a server goes down; it comes up again at once."""
+    """What goes down as a whole; it comes up again at once."""
 
     POSTGRES_STOPPED = "PostgreSQL stopped"
     POSTGRES_KILLED = "PostgreSQL killed"
     NATS_STOPPED = "NATS stopped"
     NATS_KILLED = "NATS killed"
+    HTTP_SERVER_KILLED = "HTTP server killed"
+    EVERYTHING_KILLED = "everything killed"
+    """As in a power cut: workers, HTTP server, NATS and PostgreSQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +45,19 @@ class Plan:
     orders: int
     per_second: float
     seed: int
+    workers: int
     faults: tuple[Fault, ...]
 
 
 def draw(*, orders: int, per_second: float, seed: int, rounds: int, workers: int) -> Plan:
-    """Return a plan with every kind of restart once and every crash point `rounds` times, in random order."""
+    """Return a plan with every kind of restart and every crash point `rounds` times, in random order."""
     # Not for cryptography: the point of this generator is that it can be repeated.
     dice = random.Random(seed)  # noqa: S311
-    what: list[Restart | WorkerDeath] = [*Restart]
+    what: list[Restart | WorkerDeath] = [*Restart] * rounds
     for number, point in enumerate([*CrashPoint] * rounds):
         what.append(WorkerDeath(number % workers, point, dice.randint(1, _DEEPEST)))
     dice.shuffle(what)
     # Evenly spread with some play, and done well before the end: the last fault needs traffic too.
     gap = orders * 0.8 / len(what)
     moments = [int(gap * (number + dice.random())) for number in range(len(what))]
-    return Plan(orders, per_second, seed, tuple(map(Fault, moments, what)))
+    return Plan(orders, per_second, seed, workers, tuple(map(Fault, moments, what)))

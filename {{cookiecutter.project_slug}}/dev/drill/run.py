@@ -12,14 +12,15 @@ from pathlib import Path
 import nats
 import nats.errors
 
-from dev.drill.fleet import Fleet, Worker, until
+from dev.drill.fleet import Fleet
 from dev.drill.load import Customers
 from dev.drill.plan import Fault, Plan, Restart
+from dev.drill.seats import POWER_CUT, Worker, until
 from dev.drill.verdict import OrderFound, Verdict, judge
 
-_WORKERS = 2
 _LOOK_SECONDS = 0.1
-_PATIENCE_SECONDS = 60.0  # for the rest of the work when nothing is disturbed any more
+_PATIENCE_SECONDS = 60.0  # for the rest of the work when nothing is disturbed any more, and
+_PATIENCE_PER_ORDER_SECONDS = 0.01  # for what is left of a large drill
 _PAYMENT_FAULTS = {"error_every": 31, "reset_every": 43, "garbage_every": 59}
 
 # Each order with the article that names its request, and the events that have taken effect.
@@ -43,6 +44,7 @@ class Result:
     plan: Plan
     verdict: Verdict
     requests: int = 0
+    gave_up: int = 0
     answers: Counter[str] = field(default_factory=Counter)
     deaths: Counter[str] = field(default_factory=Counter)
     restarts: Counter[str] = field(default_factory=Counter)
@@ -53,6 +55,8 @@ class Result:
     left_over: str = ""
     """What still waited when patience was over."""
     surprises: list[str] = field(default_factory=list)
+    kills: int = 0
+    """Processes that were killed with SIGKILL, of every kind."""
     seconds: float = 0.0
 
     @property
@@ -64,21 +68,22 @@ class Result:
 async def drill(plan: Plan, folder: Path) -> Result:
     """Run `plan` with its processes, data and logs in `folder`."""
     began = time.monotonic()
-    fleet = Fleet(folder, workers=_WORKERS)
+    fleet = Fleet(folder, workers=plan.workers)
     try:
         await fleet.start()
         await fleet.disturb_payments(**_PAYMENT_FAULTS)
         customers = Customers(plan, url=fleet.url, token=await fleet.token())
-        workers = [asyncio.create_task(worker.run()) for worker in fleet.workers]
+        seats = [asyncio.create_task(seat.run()) for seat in fleet.seats]
         try:
+            await fleet.ready()
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(customers.run())
                 tasks.create_task(_disturb(plan.faults, fleet, customers))
-            left_over = await _settle(fleet)
+            left_over = await _settle(fleet, _PATIENCE_SECONDS + plan.orders * _PATIENCE_PER_ORDER_SECONDS)
         finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+            for seat in seats:
+                seat.cancel()
+            await asyncio.gather(*seats, return_exceptions=True)
         result = await _examine(plan, fleet, customers)
         result.left_over = left_over
     finally:
@@ -100,7 +105,7 @@ async def _disturb(faults: tuple[Fault, ...], fleet: Fleet, customers: Customers
 
 
 def _due(fault: Fault, customers: Customers) -> bool:
-    return len(customers.promises) >= fault.after_orders
+    return customers.asked >= fault.after_orders
 
 
 async def _until_dead(workers: Sequence[Worker], customers: Customers) -> None:
@@ -110,9 +115,9 @@ async def _until_dead(workers: Sequence[Worker], customers: Customers) -> None:
     customers.slow = False
 
 
-async def _settle(fleet: Fleet) -> str:
+async def _settle(fleet: Fleet, patience_seconds: float) -> str:
     """Wait until nothing is left to do anywhere; return what is, if it takes too long."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
+    deadline = time.monotonic() + patience_seconds
     while True:
         in_database = await asyncio.to_thread(fleet.query, _WAITING)
         _, in_broker = await _broker(fleet)
@@ -145,21 +150,21 @@ async def _examine(plan: Plan, fleet: Fleet, customers: Customers) -> Result:
     verdict = judge(found, customers.promises, customers.answers)
     stored, _ = await _broker(fleet)
     deaths = sum((worker.deaths for worker in fleet.workers), Counter[str]())
-    surprises = [surprise for worker in fleet.workers for surprise in worker.surprises]
+    surprises = [surprise for seat in fleet.seats for surprise in seat.surprises]
     stray = int(await asyncio.to_thread(fleet.query, _STRAY))
     if stray:
         surprises.append(f"{stray} events of orders that do not exist")
-    if not fleet.server.running:
-        surprises.append(f"the server ended with {fleet.server.returncode}")
     planned = sum(1 if isinstance(fault.what, Restart) else 2 for fault in plan.faults)
     return Result(
         plan,
         verdict,
         requests=customers.answers.total(),
+        gave_up=customers.gave_up,
         answers=customers.answers,
         deaths=deaths,
         restarts=fleet.restarts,
         stored=stored,
-        faults_missed=planned - deaths.total() - fleet.restarts.total(),
+        faults_missed=planned - (deaths.total() - deaths[POWER_CUT]) - fleet.restarts.total(),
         surprises=surprises,
+        kills=sum(seat.deaths.total() for seat in fleet.seats) + fleet.servers_killed,
     )

@@ -102,4 +102,5 @@ def test_a_plan_is_the_same_for_the_same_seed_and_holds_every_fault() -> None:
     assert plan != draw(orders=100, per_second=1, seed=8, rounds=2, workers=2)
     assert {fault.what for fault in plan.faults if isinstance(fault.what, Restart)} == set(Restart)
     assert sum(isinstance(fault.what, WorkerDeath) for fault in plan.faults) == 12
+    assert sum(isinstance(fault.what, Restart) for fault in plan.faults) == 12
     assert sorted(fault.after_orders for fault in plan.faults) == [fault.after_orders for fault in plan.faults]
