@@ -186,6 +186,7 @@ async def test_replayed_events_leave_in_the_order_of_their_writing(
     await relay_all(relay)
 
     assert list(replayed) == [event.id for event in events]
+    assert [message.id for message in broker.stored] == [str(event.id) for event in events]
     assert [event["id"] for event in broker.events] == [str(event.id) for event in events]
     assert await parked_rows(engine) == []
 
