@@ -34,7 +34,7 @@ class Uncapped(Relay):
 
 
 class _NoPositions(LanePositions):
-    def passed(self, lane: int, *, last_id: int, xmin: int, xmax: int) -> None:
+    def passed(self, lane: int, *, last_id: int, xmin: int, own: int) -> None:
         pass
 
 

@@ -3,7 +3,7 @@
 from alembic import op
 
 revision = "0005_audit_log"
-down_revision = "0003_orders"
+down_revision = "0004_idempotency"
 
 _TABLES = ("audit_log", "audit_seal", "audit_export")
 

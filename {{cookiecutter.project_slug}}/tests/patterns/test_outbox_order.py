@@ -3,13 +3,17 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.kit.db import transaction
+from app.kit.db import DatabaseSettings, create_engine, transaction
 from app.patterns.outbox import Event, Relay, RelaySettings, publish
+from app.patterns.outbox.models import LANES
+from dev.postgres import PostgreSQL
+from tests.conftest import migrate
 from tests.support.eventually import eventually
 from tests.support.outbox import an_event, given_events, relay_all, rows
 from tests.support.recording_broker import RecordingBroker
@@ -18,6 +22,18 @@ from tests.support.recording_broker import RecordingBroker
 @pytest.fixture
 def broker() -> RecordingBroker:
     return RecordingBroker()
+
+
+@pytest.fixture
+async def alone(tmp_path: Path) -> AsyncIterator[AsyncEngine]:
+    """Yield an engine on a server of its own: other transactions would hide what depends on the newest ids."""
+    server = PostgreSQL(tmp_path / "postgres", durable=False)
+    server.start()
+    await migrate(server.url())
+    engine = create_engine(DatabaseSettings.model_validate({"url": server.url()}), application_name="test")
+    yield engine
+    await engine.dispose()
+    server.stop()
 
 
 @pytest.fixture
@@ -55,6 +71,26 @@ async def test_a_slow_transaction_in_the_same_lane_keeps_the_floor_down(
 
     assert [type_ for type_ in broker.types if type_ != "fast"] == ["slow", "successor"]
     assert await rows(engine) == 0
+
+
+async def test_a_transaction_above_the_last_one_that_ended_is_waited_for(alone: AsyncEngine) -> None:
+    """A snapshot's upper bound does not know it: the relay that trusted that one would leave the event for ever."""
+    broker = RecordingBroker()
+    relay = Relay(alone, broker, RelaySettings(lanes_per_pass=LANES))
+    async with transaction(alone) as fast:
+        await fast.execute(text("SELECT pg_current_xact_id()"))  # an older transaction than the slow one
+        slow = uncommitted(alone, an_event("slow", "1"))
+        commit = await slow.__aenter__()
+        await publish(fast, an_event("fast", "1"))
+    await relay_all(relay)
+    await given_events(alone, an_event("later", "1"))
+    await relay_all(relay)
+    await commit()
+    await slow.__aexit__(None, None, None)
+    await relay_all(relay)
+
+    assert sorted(broker.types) == ["fast", "later", "slow"]
+    assert await rows(alone) == 0
 
 
 async def test_the_floor_rises_as_events_are_published(

@@ -57,14 +57,14 @@ _CLAIM_LANES = text("""
 """)
 
 # A statement of its own: its snapshot must be younger than the lane locks, or it would show rows that the previous
-# holder of a lane has just deleted.
+# holder of a lane has just deleted. And the locks have given this transaction its id, before that snapshot.
 _READ_LANES = text("""
     SELECT o.lane, o.id, o.event_id, o.aggregate, o.type, o.envelope::text AS envelope, o.attempts,
            o.envelope ->> 'traceparent' AS traceparent,
            CAST(extract(epoch FROM clock_timestamp() - o.created_at) AS double precision) AS age_seconds,
            o.not_before <= clock_timestamp() AS due,
            CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) AS xmin,
-           CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint) AS xmax
+           CAST(CAST(pg_current_xact_id() AS text) AS bigint) AS own
     FROM unnest(CAST(:lanes AS smallint[]), CAST(:floors AS bigint[])) AS f(lane, floor)
     CROSS JOIN LATERAL (
         SELECT * FROM outbox WHERE lane = f.lane AND id > f.floor ORDER BY id LIMIT :events_per_lane
@@ -217,7 +217,7 @@ class Relay:
 
     def _remember(self, batch: _Batch) -> None:
         for row in {row.lane: row for row in batch.rows}.values():  # the last row of each lane
-            self._positions.passed(row.lane, last_id=row.id, xmin=row.xmin, xmax=row.xmax)
+            self._positions.passed(row.lane, last_id=row.id, xmin=row.xmin, own=row.own)
         for row in batch.kept():
             self._positions.kept(row.lane, row.id)
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0004_customers"
-down_revision = "0004_idempotency"
+revision = "0006_customers"
+down_revision = "0005_audit_log"
 
 
 def upgrade() -> None:
