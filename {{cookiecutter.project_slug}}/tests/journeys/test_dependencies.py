@@ -28,6 +28,7 @@ async def test_the_trace_of_an_order_holds_what_was_asked_of_others(service: Run
         "POST /authorisations",
         "SELECT orders",
         "UPDATE orders",
+        "INSERT audit_log",
         "INSERT outbox",
         "COMMIT",
     ]

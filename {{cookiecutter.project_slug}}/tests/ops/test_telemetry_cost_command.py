@@ -35,13 +35,20 @@ def test_the_command_explains_itself() -> None:
     assert "Exit status: 0 within budget, 1 over" in explained.stdout
 
 
-@pytest.mark.parametrize("words", [("serve", "--fast"), ("migrate", "now"), ("telemetry-cost", "--fast")])
-def test_an_unknown_argument_is_refused(words: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("serve", "--fast"), "unrecognized arguments: --fast"),
+        (("migrate", "now"), "invalid choice: 'now'"),
+        (("telemetry-cost", "--fast"), "unrecognized arguments: --fast"),
+    ],
+)
+def test_an_unknown_argument_is_refused(words: tuple[str, ...], reason: str) -> None:
     """That one command has arguments of its own makes no other command accept any."""
     ended = app(*words)
 
     assert ended.returncode == 2
-    assert f"unrecognized arguments: {words[1]}" in ended.stderr
+    assert reason in ended.stderr
 
 
 def test_the_service_does_not_load_the_command() -> None:
