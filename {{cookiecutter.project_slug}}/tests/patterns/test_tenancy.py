@@ -17,6 +17,10 @@ from tests.support.tenancy import ATTACKER, SEEDS, VICTIM, leaks, seed, tenant_t
 
 WITHOUT_TENANT = {"alembic_version", "inbox", "outbox_lane"}
 """Tables that hold nothing of a customer's."""
+_TABLES = text("""
+    SELECT relname FROM pg_class
+    WHERE relkind IN ('r', 'p') AND NOT relispartition AND relnamespace = 'public'::regnamespace
+""")
 EngineAs = Callable[[str, str], AsyncEngine]
 
 
@@ -63,7 +67,7 @@ async def test_the_attacks_succeed_without_the_policy(engine: AsyncEngine, user:
 async def test_every_table_is_known_by_its_tenant_or_for_having_none(engine: AsyncEngine) -> None:
     """A new table either has rows in the attacks above, or a reason here."""
     async with engine.connect() as connection:
-        tables = set(await connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")))
+        tables = set(await connection.scalars(_TABLES))
 
     assert set(await tenant_tables(engine)) == set(SEEDS)
     assert tables == set(SEEDS) | WITHOUT_TENANT
@@ -73,12 +77,28 @@ async def test_every_table_of_tenants_forces_its_policies(engine: AsyncEngine) -
     """Also on its owner; and a policy for everybody there is none."""
     async with engine.connect() as connection:
         forced = await connection.scalars(
-            text("SELECT relname FROM pg_class WHERE relrowsecurity AND relforcerowsecurity ORDER BY relname")
+            text("""
+                SELECT relname FROM pg_class
+                WHERE relrowsecurity AND relforcerowsecurity AND NOT relispartition ORDER BY relname
+            """)
         )
         policies = await connection.execute(text("SELECT tablename, roles::text[] AS roles FROM pg_policies"))
 
         assert forced.all() == sorted(SEEDS)
         assert {role for policy in policies for role in policy.roles} == {USER_ROLE, JOBS_ROLE}
+
+
+async def test_no_partition_can_be_read_past_its_table(engine: AsyncEngine) -> None:
+    """A partition is a table too: it forces row-level security, and nobody but its owner has a right to it."""
+    async with engine.connect() as connection:
+        open_ones = await connection.scalars(
+            text("""
+                SELECT relname FROM pg_class
+                WHERE relispartition AND relkind = 'r'
+                  AND NOT (relrowsecurity AND relforcerowsecurity AND relacl IS NULL)
+            """)
+        )
+        assert open_ones.all() == []
 
 
 async def test_the_roles_own_nothing_and_bypass_nothing(engine: AsyncEngine) -> None:

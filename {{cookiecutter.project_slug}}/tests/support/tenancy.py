@@ -21,7 +21,7 @@ SEEDS: dict[str, str] = {
 TENANT_TABLES = text("""
     SELECT DISTINCT a.attrelid::regclass::text
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-    WHERE a.attname = 'tenant_id' AND NOT a.attisdropped
+    WHERE a.attname = 'tenant_id' AND NOT a.attisdropped AND NOT c.relispartition
       AND c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace
     ORDER BY 1
 """)
