@@ -29,6 +29,7 @@ def upgrade() -> None:
         )
     """)
     op.execute("COMMENT ON TABLE outbox IS 'Events that are committed and not yet published.'")
+    op.execute("CREATE INDEX outbox_held_idx ON outbox (lane) WHERE not_before > '-infinity'")
     op.execute("CREATE TABLE outbox_lane (lane smallint PRIMARY KEY)")
     op.execute(
         "COMMENT ON TABLE outbox_lane IS 'One row per lane, only ever locked: who holds the row publishes the lane.'"

@@ -107,6 +107,27 @@ async def test_the_floor_rises_as_events_are_published(
     await eventually(has_risen)  # transaction ids are the server's, and other tests have transactions too
 
 
+async def test_a_refused_event_with_many_behind_it_holds_up_its_own_aggregate_alone(
+    engine: AsyncEngine, broker: RecordingBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many wait for it, more than a pass reads: the others of its lane leave, and nothing overtakes it."""
+    monkeypatch.setattr("app.patterns.outbox.writer.LANES", 1)
+    relay = Relay(engine, broker, RelaySettings(events_per_lane=2, retry_seconds=3600, retry_max_seconds=3600))
+    broker.refusals["refused"] = 1
+    await given_events(engine, an_event("refused", "1"), *(an_event("behind", "1") for _ in range(5)))
+    await relay.relay_once()
+    for _ in range(3):  # passes that could raise the floor
+        await given_events(engine, an_event("free", "2"))
+        await relay_all(relay)
+
+    assert broker.types == ["free"] * 3
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE outbox SET not_before = clock_timestamp() WHERE type = 'refused'"))
+    await relay_all(relay)
+    assert broker.types == ["free"] * 3 + ["refused"] + ["behind"] * 5
+    assert await rows(engine) == 0
+
+
 async def test_a_transaction_has_its_id_before_the_row_takes_its_own(engine: AsyncEngine) -> None:
     """What positions.py rests on: the column with the transaction's id is computed first, so it stands first."""
     first = text("SELECT attname FROM pg_attribute WHERE attrelid = 'outbox'::regclass AND attnum = 1")

@@ -5,6 +5,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Identity,
+    Index,
     PrimaryKeyConstraint,
     SmallInteger,
     Table,
@@ -37,6 +38,7 @@ outbox = Table(
     Column("attempts", SmallInteger, nullable=False, server_default=text("0")),
     Column("not_before", DateTime(timezone=True), nullable=False, server_default=text("'-infinity'")),
     PrimaryKeyConstraint("lane", "id"),
+    Index("outbox_held_idx", "lane", postgresql_where=text("not_before > '-infinity'")),
     comment="Events that are committed and not yet published.",
 )
 

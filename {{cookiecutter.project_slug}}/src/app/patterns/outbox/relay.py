@@ -58,16 +58,29 @@ _CLAIM_LANES = text("""
 
 # A statement of its own: its snapshot must be younger than the lane locks, or it would show rows that the previous
 # holder of a lane has just deleted. And the locks have given this transaction its id, before that snapshot.
+# A held event is read whatever else there is, for the floor's sake; those behind it are not, or they would leave no
+# room for others.
 _READ_LANES = text("""
+    WITH held AS MATERIALIZED (
+        SELECT lane, aggregate, min(id) AS id FROM outbox
+        WHERE lane = ANY(CAST(:lanes AS smallint[]))
+          AND not_before > statement_timestamp() AND not_before > '-infinity'  -- the second one names the index
+        GROUP BY lane, aggregate
+    )
     SELECT o.lane, o.id, o.event_id, o.aggregate, o.type, o.envelope::text AS envelope, o.attempts,
            o.envelope ->> 'traceparent' AS traceparent,
            CAST(extract(epoch FROM clock_timestamp() - o.created_at) AS double precision) AS age_seconds,
-           o.not_before <= clock_timestamp() AS due,
+           o.not_before <= statement_timestamp() AS due,
            CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) AS xmin,
            CAST(CAST(pg_current_xact_id() AS text) AS bigint) AS own
     FROM unnest(CAST(:lanes AS smallint[]), CAST(:floors AS bigint[])) AS f(lane, floor)
     CROSS JOIN LATERAL (
-        SELECT * FROM outbox WHERE lane = f.lane AND id > f.floor ORDER BY id LIMIT :events_per_lane
+        (SELECT w.* FROM outbox w
+         WHERE w.lane = f.lane AND w.id > f.floor
+           AND NOT EXISTS (SELECT FROM held h WHERE (h.lane, h.aggregate) = (w.lane, w.aggregate) AND h.id <= w.id)
+         ORDER BY w.id LIMIT :events_per_lane)
+        UNION ALL
+        SELECT w.* FROM held h JOIN outbox w USING (lane, id) WHERE h.lane = f.lane
     ) o
     ORDER BY o.lane, o.id
 """)
@@ -216,7 +229,7 @@ class Relay:
             await connection.execute(_RETRY_LATER, {"lane": row.lane, "id": row.id, "delay_seconds": delay})
 
     def _remember(self, batch: _Batch) -> None:
-        for row in {row.lane: row for row in batch.rows}.values():  # the last row of each lane
+        for row in {row.lane: row for row in batch.rows if row.due}.values():  # the last row that was read in order
             self._positions.passed(row.lane, last_id=row.id, xmin=row.xmin, own=row.own)
         for row in batch.kept():
             self._positions.kept(row.lane, row.id)
