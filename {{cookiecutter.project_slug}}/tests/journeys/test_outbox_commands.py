@@ -1,20 +1,15 @@
 """`app outbox`, as an operator uses it: real processes with the login of the jobs, on events that were refused."""
 
-import asyncio
 import json
 import re
-import shlex
-import sys
-from collections.abc import Mapping
-from typing import Any, NamedTuple
 
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.patterns.outbox import Event, Relay, RelaySettings
-from dev.environment import ROOT, Addresses, machine_variables, variables
-from tests.support.log_lines import violations
+from dev.environment import ROOT
+from tests.support.app_command import app, operators_variables
 from tests.support.outbox import attempts, given_events, parked_rows
 from tests.support.recording_broker import RecordingBroker
 
@@ -22,40 +17,10 @@ COMMANDS = re.findall(r"^app (outbox .+)$", (ROOT / "docs" / "outbox.md").read_t
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
 
 
-class Ended(NamedTuple):
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def lines(self) -> list[dict[str, Any]]:
-        """The lines of the log, on standard error; each keeps to the schema."""
-        lines = [json.loads(line) for line in self.err.splitlines() if line.startswith("{")]
-        assert [broken for line in lines if (broken := violations(line))] == []
-        return lines
-
-    def logged(self, event: str) -> list[dict[str, Any]]:
-        """Return the lines of one event."""
-        return [line for line in self.lines if line["event"] == event]
-
-
 @pytest.fixture
 def env(database_url: str) -> dict[str, str]:
     """Return the environment of a process that has the logins of production, and neither broker nor provider."""
-    nowhere = "127.0.0.1:1"
-    return variables(
-        Addresses(
-            database_url=database_url,
-            broker_url=f"nats://{nowhere}",
-            payments_url=f"http://{nowhere}",
-            jwks_url=f"http://{nowhere}",
-            http_port=0,
-            worker_port=0,
-        ),
-        env="test",
-    )
+    return operators_variables(database_url)
 
 
 @pytest.fixture
@@ -71,20 +36,6 @@ async def events(engine: AsyncEngine) -> list[Event]:
     await Relay(engine, broker, RelaySettings(lanes_per_pass=64)).relay_once()
     await given_events(engine, Event(type="order.good", source="/orders", aggregate_id="9", tenant="acme", data={}))
     return bad
-
-
-async def app(env: Mapping[str, str], command: str) -> Ended:
-    """Run `app <command>` to its end."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from app.cli import main; main()", *shlex.split(command)),
-        cwd=ROOT,
-        env={**machine_variables(), **env},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await asyncio.wait_for(process.communicate(), timeout=60)
-    assert process.returncode is not None
-    return Ended(process.returncode, out.decode(), err.decode())
 
 
 @pytest.mark.parametrize("command", COMMANDS)

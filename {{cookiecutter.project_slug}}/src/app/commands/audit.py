@@ -115,8 +115,8 @@ def _said_plainly() -> Iterator[None]:
     except Unavailable as exc:
         raise CommandFailed(str(exc)) from exc
     except (DBAPIError, OSError) as exc:
-        if not is_unavailable(exc):
-            raise
+        if not is_unavailable(exc) and isinstance(exc, DBAPIError):
+            raise CommandFailed(f"PostgreSQL refuses: {str(exc.orig).partition(chr(10))[0]}") from exc
         raise CommandFailed("PostgreSQL cannot be reached; is it running?") from exc
 
 

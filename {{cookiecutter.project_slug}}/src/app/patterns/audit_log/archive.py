@@ -24,8 +24,8 @@ class Segment:
 
 
 def folder(tenant: str) -> str:
-    """Return where a tenant's objects are."""
-    return f"{quote(tenant, safe='')}/"
+    """Return where a tenant's objects are; dots are quoted too, for `..` is somewhere else."""
+    return f"{quote(tenant, safe='').replace('.', '%2E')}/"
 
 
 def tenant_of(name: str) -> str:
