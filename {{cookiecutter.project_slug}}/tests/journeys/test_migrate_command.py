@@ -14,6 +14,8 @@ from dev.environment import APP, ROOT, Addresses, machine_variables, variables
 from dev.postgres import PostgreSQL
 from tests.support.migrations import SETTINGS, empty_folder, write_migration
 
+pytestmark = pytest.mark.schema
+
 HEAD = migrations.revisions(SETTINGS)[0]
 PRODUCTION = {
     "APP_ENV": "production",

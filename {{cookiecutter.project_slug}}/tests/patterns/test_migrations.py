@@ -16,6 +16,8 @@ from app.patterns import migrations
 from app.patterns.migrations import MigrationSettings, SchemaOutOfDate
 from tests.support.migrations import SETTINGS, empty_folder, tables, write_migrations
 
+pytestmark = pytest.mark.schema
+
 
 async def test_an_empty_database_is_brought_to_the_newest_revision(empty: AsyncEngine) -> None:
     """The first run does everything, the second finds nothing to do."""

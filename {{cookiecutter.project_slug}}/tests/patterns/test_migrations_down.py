@@ -10,6 +10,8 @@ from app.patterns import migrations
 from app.patterns.migrations import BASE, SchemaVersion, WrongTarget
 from tests.support.migrations import SETTINGS, catalogue, empty_folder, tables, write_migration
 
+pytestmark = pytest.mark.schema
+
 KNOWN = migrations.revisions(SETTINGS)
 SEEN = "CREATE TABLE seen_{0} AS SELECT current_setting('lock_timeout') l, current_setting('statement_timeout') s"
 
@@ -107,6 +109,8 @@ async def test_an_unknown_revision_is_refused_on_the_way_up(empty: AsyncEngine) 
         ("DROP TABLE IF EXISTS public.t;", ["table public.t"]),
         ("ALTER TABLE t DROP COLUMN a, DROP COLUMN IF EXISTS b;", ["column t.a", "column t.b"]),
         ("ALTER TABLE ONLY t ADD COLUMN c int,\n DROP COLUMN a;", ["column t.a"]),
+        ("ALTER TABLE t DROP a, DROP IF EXISTS b CASCADE;", ["column t.a", "column t.b"]),
+        ("ALTER TABLE t DROP CONSTRAINT k, ALTER COLUMN a DROP DEFAULT, ALTER b DROP NOT NULL;", []),
         ("TRUNCATE t; delete from u WHERE x;", ["rows of t", "rows of u"]),
         ("DELETE FROM alembic_version; DROP INDEX i; ALTER TABLE t ADD COLUMN a int;", []),
     ],

@@ -10,6 +10,8 @@ from app.patterns import migrations
 from app.patterns.migrations import LinterMissing, MigrationSettings
 from tests.support.migrations import SETTINGS, empty_folder, write_migrations
 
+pytestmark = pytest.mark.schema
+
 TABLES = """
     CREATE TABLE other (id bigint PRIMARY KEY);
     CREATE TABLE t (id bigint PRIMARY KEY, a bigint, name text);

@@ -17,6 +17,13 @@ from app.patterns.migrations import MigrationSettings, RunnerBusy
 from tests.support.eventually import eventually
 from tests.support.migrations import empty_folder, write_migration
 
+pytestmark = pytest.mark.schema
+
+DEADLOCK_TWICE = """
+    CREATE FUNCTION deadlock_twice() RETURNS void LANGUAGE plpgsql AS $$ BEGIN
+        IF nextval('tries') < 3 THEN RAISE deadlock_detected; END IF;
+    END $$
+"""
 INDEX = "DROP INDEX CONCURRENTLY IF EXISTS i; CREATE INDEX CONCURRENTLY IF NOT EXISTS i ON busy (id)"
 
 
@@ -80,6 +87,22 @@ async def test_a_table_that_stays_busy_ends_the_migration(empty: AsyncEngine, se
 
     assert len(given_up(logs)) == 1
     assert (await migrations.schema_version(empty, ("2", "1"))).current == "1"
+
+
+async def test_a_migration_that_gave_way_in_a_deadlock_is_tried_again(
+    empty: AsyncEngine, settings: MigrationSettings
+) -> None:
+    """PostgreSQL ends one of two transactions that wait for each other, and says which."""
+    async with empty.begin() as connection:
+        await connection.execute(text("CREATE SEQUENCE tries"))
+        await connection.execute(text(DEADLOCK_TWICE))
+    write_migration(settings.folder, "2", "1", "SELECT deadlock_twice()")
+
+    with capture_logs() as logs:
+        await migrations.upgrade(empty, settings)
+
+    assert [line["reason"] for line in given_up(logs)] == ["deadlock_detected"] * 2
+    assert (await migrations.schema_version(empty, ("2", "1"))).current == "2"
 
 
 async def test_a_waiting_runner_does_not_stop_an_index_from_being_built(

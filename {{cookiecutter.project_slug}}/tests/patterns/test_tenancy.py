@@ -64,6 +64,7 @@ async def test_the_attacks_succeed_without_the_policy(engine: AsyncEngine, user:
     assert await leaks(user, table, tenant=ATTACKER) != []
 
 
+@pytest.mark.schema
 async def test_every_table_is_known_by_its_tenant_or_for_having_none(engine: AsyncEngine) -> None:
     """A new table either has rows in the attacks above, or a reason here."""
     async with engine.connect() as connection:
@@ -73,6 +74,7 @@ async def test_every_table_is_known_by_its_tenant_or_for_having_none(engine: Asy
     assert tables == set(SEEDS) | WITHOUT_TENANT
 
 
+@pytest.mark.schema
 async def test_every_table_of_tenants_forces_its_policies(engine: AsyncEngine) -> None:
     """Also on its owner; and a policy for everybody there is none."""
     async with engine.connect() as connection:

@@ -14,7 +14,7 @@ from .settings import MigrationSettings
 _NAME = r'([\w."]+)'
 _EXISTS = "(?:IF EXISTS )?(?:ONLY )?"
 _ALTERED = re.compile(rf"\bALTER TABLE {_EXISTS}{_NAME}([^;]*)", re.IGNORECASE)
-_COLUMN = re.compile(rf"\bDROP COLUMN {_EXISTS}{_NAME}", re.IGNORECASE)
+_COLUMN = re.compile(rf"(?:^|,)\s*DROP (?!CONSTRAINT\b)(?:COLUMN )?(?:IF EXISTS )?{_NAME}", re.IGNORECASE)
 _TABLE = re.compile(rf"\bDROP TABLE {_EXISTS}{_NAME}", re.IGNORECASE)
 _ROWS = re.compile(rf"\b(?:TRUNCATE|DELETE FROM) (?:TABLE )?(?:ONLY )?(?!alembic_version){_NAME}", re.IGNORECASE)
 # An index whose concurrent creation was broken off stays, costs every write, and answers no query.

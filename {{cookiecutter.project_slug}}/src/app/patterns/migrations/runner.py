@@ -17,7 +17,7 @@ from .schema import BASE, SchemaVersion, revisions, schema_version, version_on
 from .settings import MigrationSettings
 
 ADVISORY_LOCK = 0x6D69_6772  # "migr": any constant, the same in every release
-_LOCK_NOT_AVAILABLE = "55P03"
+_GIVE_WAY = {"55P03": "lock_not_available", "40P01": "deadlock_detected"}
 _ASK_AGAIN_SECONDS = 0.2
 _log = structlog.get_logger(__name__)
 
@@ -138,9 +138,10 @@ async def _with_retries(connection: AsyncConnection, settings: MigrationSettings
             await connection.run_sync(alembic_run, settings, name, target)
         except DBAPIError as exc:
             await connection.rollback()
-            if getattr(exc.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE or attempt == settings.attempts:
+            reason = _GIVE_WAY.get(getattr(exc.orig, "sqlstate", ""))
+            if reason is None or attempt == settings.attempts:
                 raise
-            _log.warning("migrations.table_busy", attempt=attempt, of=settings.attempts)
+            _log.warning("migrations.table_busy", reason=reason, attempt=attempt, of=settings.attempts)
             await asyncio.sleep(random.uniform(0.5, 1.5) * settings.lock_timeout_seconds)  # noqa: S311 - jitter
         else:
             return
