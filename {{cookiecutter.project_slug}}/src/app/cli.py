@@ -16,7 +16,7 @@ import structlog
 
 from app import main as http
 from app import worker
-from app.commands import CommandFailed, audit, migrate, outbox
+from app.commands import CommandFailed, audit, migrate, outbox, partitions
 from app.patterns import migrations, structured_logging
 from app.patterns.health import Health
 from app.patterns.structured_logging import LoggingSettings
@@ -125,6 +125,7 @@ GROUPS: list[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], N
     audit.register,
     migrate.register,
     outbox.register,
+    partitions.register,
 ]
 
 # Look at a running service from outside: they have arguments of their own, and need none of its settings.

@@ -17,6 +17,7 @@ from app.patterns.idempotency import IdempotencySettings
 from app.patterns.inbox import ConsumerSettings, InboxSettings
 from app.patterns.migrations import MigrationSettings
 from app.patterns.outbox import BrokerSettings, RelaySettings
+from app.patterns.partitions import PartitionSettings
 from app.patterns.read_replicas import ReplicaSettings
 from app.patterns.structured_logging import LoggingSettings
 from app.patterns.tracing import TracingSettings
@@ -65,6 +66,7 @@ class Settings(BaseSettings):
     audit_log: AuditLogSettings = AuditLogSettings()
     idempotency: IdempotencySettings = IdempotencySettings()
     migrations: MigrationSettings = MigrationSettings()
+    partitions: PartitionSettings = PartitionSettings()
     logging: LoggingSettings = LoggingSettings()
     tracing: TracingSettings = TracingSettings()
     consumer_ack_wait_seconds: float = Field(10.0, gt=0, description="See ConsumerSettings.ack_wait_seconds.")

@@ -18,6 +18,7 @@ from app.patterns.health import Health, HealthProbes
 from app.patterns.inbox import Consumer, Forgetting, Handler
 from app.patterns.metrics import MetricsEndpoint
 from app.patterns.outbox import Relay, broker_for
+from app.patterns.partitions import Watch
 from app.patterns.tenancy import across_tenants
 from app.resources import Resources, configure_telemetry, open_jobs_engine, open_resources, start_health
 from app.server import serve_until
@@ -43,6 +44,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         relay = Relay(jobs_engine, broker, settings.relay)
         forgetting = Forgetting(jobs_engine, settings.inbox)
         sealer = Sealer(jobs_engine, SystemClock(), settings.audit_log)
+        watch = Watch(jobs_engine, SystemClock(), settings.partitions)
         expired_keys = partial(across_tenants, jobs_engine, job="idempotency")
         consume = _consumers(settings, resources, stop)
         async with asyncio.TaskGroup() as tasks:
@@ -51,6 +53,7 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 "relay-observer": lambda: _observe(relay, stop),
                 "inbox-forgetting": lambda: forgetting.run(stop),
                 "audit-sealer": lambda: sealer.run(stop),
+                "partitions-watch": lambda: watch.run(stop),
                 "idempotency": lambda: idempotency.sweep(expired_keys, SystemClock(), stop),
                 timeline.CONSUMER: consume(timeline.CONSUMER, timeline.append, "order.>"),  # domain: orders
                 "settlement": lambda: settlement.run(resources.orders, jobs_engine, stop),  # domain: orders

@@ -4,14 +4,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from alembic.autogenerate import compare_metadata
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.kit.db import Base
 from app.patterns import migrations
 from app.patterns.migrations import MigrationSettings, SchemaOutOfDate
 from tests.support.migrations import SETTINGS, empty_folder, tables, write_migrations
@@ -108,11 +105,5 @@ def test_revisions_that_do_not_follow_one_another_are_refused(tmp_path: Path, do
 
 async def test_the_tables_are_those_of_the_models(engine: AsyncEngine) -> None:
     """Comparing the migrated database with the code's metadata finds no difference."""
-
-    def differences(connection: Connection) -> list[object]:
-        return list(compare_metadata(MigrationContext.configure(connection), Base.metadata))
-
     async with engine.connect() as connection:
-        found = await connection.run_sync(differences)
-
-    assert found == []
+        assert await connection.run_sync(migrations.differences, SETTINGS) == []

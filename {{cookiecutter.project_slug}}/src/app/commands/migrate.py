@@ -7,11 +7,10 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.commands import CommandFailed
-from app.kit.db import create_engine, is_unavailable
+from app.commands import CommandFailed, owner_engine
+from app.commands.partitions import make_ahead
 from app.patterns import migrations
 from app.resources import configure_telemetry
 from app.settings import Settings
@@ -59,11 +58,12 @@ async def _plan(settings: Settings, _arguments: argparse.Namespace) -> None:
 
 
 async def _up(settings: Settings, arguments: argparse.Namespace) -> None:
-    """Bring the database schema to a revision."""
+    """Bring the database schema to a revision, and make the months ahead."""
     configure_telemetry(settings)
     target = arguments.revision or migrations.revisions(settings.migrations)[0]
     async with _owner(settings) as engine:
         before = await migrations.upgrade(engine, settings.migrations, target)
+        await make_ahead(engine, settings)
     if before.has_reached(target):
         _log.info("migrations.up_to_date", revision=before.current)
         _tell(f"schema is at {before.current}, nothing to do")
@@ -114,30 +114,16 @@ async def _check(settings: Settings, _arguments: argparse.Namespace) -> None:
 @asynccontextmanager
 async def _owner(settings: Settings) -> AsyncIterator[AsyncEngine]:
     """Yield an engine of the tables' owner, and say in one line what goes wrong with it."""
-    patient = {"statement_timeout_seconds": settings.migrations.statement_timeout_seconds, "pool_size": 1}
-    owner = settings.migrations.database_url or settings.database.url
-    engine = create_engine(settings.database.model_copy(update={"url": owner, **patient}), application_name="migrate")
     try:
-        yield engine
+        async with owner_engine(settings, "migrate", failed="a migration failed and was rolled back") as engine:
+            yield engine
     except (migrations.WrongTarget, migrations.RunnerBusy) as exc:
         raise CommandFailed(str(exc)) from exc
-    except (DBAPIError, OSError) as exc:
-        if is_unavailable(exc):
-            raise CommandFailed("PostgreSQL cannot be reached at APP_DATABASE__URL; is it running?") from exc
-        raise CommandFailed(f"a migration failed and was rolled back: {_reason(exc)}") from exc
-    finally:
-        await engine.dispose()
 
 
 def _finished(target: str, before: migrations.SchemaVersion) -> None:
     _log.info("migrations.finished", revision=target, previous=before.current)
     _tell(f"schema is at {target} (was at {before.current})")
-
-
-def _reason(exc: DBAPIError | OSError) -> str:
-    """Return what the database said, in one line and without the statement."""
-    said = exc.orig if isinstance(exc, DBAPIError) else exc
-    return str(said).partition("\n")[0]
 
 
 def _tell(sentence: str) -> None:

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, Index, Integer, Text, text
+from sqlalchemy import BigInteger, DateTime, Index, Integer, Text, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -113,11 +113,12 @@ class TimelineEntry(Base):
     """One thing that happened to an order, as told by its events: the read model that the consumer fills."""
 
     __tablename__ = "order_timeline"
+    __table_args__ = (UniqueConstraint("order_id", "event_id"),)
 
     tenant_id: Mapped[str] = mapped_column(Text, primary_key=True)
     order_id: Mapped[UUID] = mapped_column(primary_key=True)
     position: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     """1, 2, 3, ... per order: two events cannot take the same place."""
-    event_id: Mapped[UUID] = mapped_column(unique=True)
+    event_id: Mapped[UUID] = mapped_column()
     type: Mapped[str] = mapped_column(Text)
     occurred_at: Mapped[datetime] = mapped_column(DateTime(timezone=True))

@@ -1,0 +1,128 @@
+"""Makes the partitions of this month and the next ones. Only the tables' owner can; the service's roles own nothing."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+
+import structlog
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from app.kit.clock import Clock
+from app.kit.errors import Unavailable
+
+from .catalogue import PartitionedTable, tables
+from .months import Month
+
+_ADVISORY_LOCK = 0x7061_7274  # "part": any constant that no other lock of the database has
+_GIVE_WAY = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
+# Not by to_regclass: behind the advisory lock it would remember that the name was free before it.
+_THERE = text("SELECT EXISTS (SELECT FROM pg_class WHERE relname = :name AND pg_table_is_visible(oid))")
+_log = structlog.get_logger(__name__)
+
+
+class PartitionBusy(Unavailable):
+    """A table did not let go of its locks in all the tries."""
+
+    code = "partition_busy"
+
+
+class PartitionSettings(BaseModel):
+    """How far ahead partitions are made, and how patiently."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    months_ahead: int = Field(3, ge=1, le=120, description="Months after the current one that have their partition.")
+    lock_timeout_seconds: float = Field(
+        1.0, gt=0, description="Longest wait for a table lock; everybody else queues behind that wait."
+    )
+    attempts: int = Field(20, ge=1, description="Tries for a partition whose table is busy.")
+
+
+async def make_ahead(owner: AsyncEngine, settings: PartitionSettings, clock: Clock) -> Sequence[str]:
+    """Make what is missing, each partition in a transaction of its own, and return the names of what was made.
+
+    Raises:
+        NotByMonth: a table is partitioned by something else.
+        PartitionBusy: those made before are kept.
+    """
+    async with owner.connect() as connection:
+        found = await tables(connection)
+    months = Month.of(clock.now()).ahead(settings.months_ahead)
+    wanted = [(table, month) for table in found for month in months]
+    return [month.partition_of(table.name) for table, month in wanted if await _make(owner, settings, table, month)]
+
+
+async def _make(owner: AsyncEngine, settings: PartitionSettings, table: PartitionedTable, month: Month) -> bool:
+    """Make one partition; False if it is there."""
+    for attempt in range(1, settings.attempts + 1):
+        try:
+            async with owner.begin() as connection:
+                return await _make_once(connection, settings, table, month)
+        except DBAPIError as exc:
+            if getattr(exc.orig, "sqlstate", None) not in _GIVE_WAY:
+                raise
+            _log.warning("partitions.table_busy", table=table.name, attempt=attempt, of=settings.attempts)
+            await asyncio.sleep(random.uniform(0.5, 1.5) * settings.lock_timeout_seconds)  # noqa: S311 - jitter
+    raise PartitionBusy(f"{table.name} is busy: no partition was made for {month.begins:%Y-%m}")
+
+
+async def _make_once(
+    connection: AsyncConnection, settings: PartitionSettings, table: PartitionedTable, month: Month
+) -> bool:
+    name = month.partition_of(table.name)
+    if await connection.scalar(_THERE, {"name": name}):  # most of the time: no lock is asked for
+        return False
+    await connection.execute(text(f"SET LOCAL lock_timeout = '{int(settings.lock_timeout_seconds * 1000)}ms'"))
+    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    if await connection.scalar(_THERE, {"name": name}):
+        return False
+    first, end = month.bounds(table.key_type)
+    # Made aside and attached: CREATE TABLE ... PARTITION OF would lock the whole table against everybody.
+    await connection.execute(text(f"CREATE TABLE {name} (LIKE {table.name} INCLUDING ALL EXCLUDING IDENTITY)"))
+    rows = await _take_from_default(connection, table, name, first, end)
+    await _guard_like(connection, table, name)
+    await connection.execute(
+        text(f"ALTER TABLE {table.name} ATTACH PARTITION {name} FOR VALUES FROM ('{first}') TO ('{end}')")
+    )
+    _log.info("partitions.made", table=table.name, partition=name, rows=rows)
+    return True
+
+
+async def _take_from_default(
+    connection: AsyncConnection, table: PartitionedTable, name: str, first: str, end: str
+) -> int:
+    """Move the rows of the month that came before it was made; nobody sees a moment in between.
+
+    Row-level security that is forced holds for the owner too, so it is not forced for these statements: whoever wants
+    the table waits for its lock until the transaction has ended.
+    """
+    default, key = table.default_partition, table.key
+    # The lock that attaching needs, before the first row moves: no writer may put a row there in between.
+    await connection.execute(text(f"LOCK TABLE {default} IN ACCESS EXCLUSIVE MODE"))
+    guarded = await connection.scalar(
+        text("SELECT relforcerowsecurity FROM pg_class WHERE oid = to_regclass(:name)"), {"name": default}
+    )
+    if guarded:
+        await connection.execute(text(f"ALTER TABLE {default} NO FORCE ROW LEVEL SECURITY"))
+    moved = await connection.execute(
+        text(f"""
+            WITH gone AS (DELETE FROM {default} WHERE {key} >= '{first}' AND {key} < '{end}' RETURNING *)
+            INSERT INTO {name} SELECT * FROM gone
+        """)  # noqa: S608 - names from the catalogue, times from here
+    )
+    if guarded:
+        await connection.execute(text(f"ALTER TABLE {default} FORCE ROW LEVEL SECURITY"))
+    return moved.rowcount
+
+
+async def _guard_like(connection: AsyncConnection, table: PartitionedTable, name: str) -> None:
+    """Close the way past the table: without a policy of its own, a partition read directly is empty for everybody."""
+    secured = await connection.scalar(
+        text("SELECT relrowsecurity FROM pg_class WHERE oid = to_regclass(:name)"), {"name": table.name}
+    )
+    if secured:
+        await connection.execute(text(f"ALTER TABLE {name} ENABLE ROW LEVEL SECURITY"))
+        await connection.execute(text(f"ALTER TABLE {name} FORCE ROW LEVEL SECURITY"))
