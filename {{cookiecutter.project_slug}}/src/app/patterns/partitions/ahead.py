@@ -50,17 +50,21 @@ async def make_ahead(owner: AsyncEngine, settings: PartitionSettings, clock: Clo
     """
     async with owner.connect() as connection:
         found = await tables(connection)
-    months = Month.of(clock.now()).ahead(settings.months_ahead)
-    wanted = [(table, month) for table in found for month in months]
-    return [month.partition_of(table.name) for table, month in wanted if await _make(owner, settings, table, month)]
+    current = Month.of(clock.now())
+    wanted = [(table, month) for table in found for month in current.ahead(settings.months_ahead)]
+    return [
+        month.partition_of(table.name) for table, month in wanted if await _make(owner, settings, table, month, current)
+    ]
 
 
-async def _make(owner: AsyncEngine, settings: PartitionSettings, table: PartitionedTable, month: Month) -> bool:
+async def _make(
+    owner: AsyncEngine, settings: PartitionSettings, table: PartitionedTable, month: Month, current: Month
+) -> bool:
     """Make one partition; False if it is there."""
     for attempt in range(1, settings.attempts + 1):
         try:
             async with owner.begin() as connection:
-                return await _make_once(connection, settings, table, month)
+                return await _make_once(connection, settings, table, month, current)
         except DBAPIError as exc:
             if getattr(exc.orig, "sqlstate", None) not in _GIVE_WAY:
                 raise
@@ -70,7 +74,7 @@ async def _make(owner: AsyncEngine, settings: PartitionSettings, table: Partitio
 
 
 async def _make_once(
-    connection: AsyncConnection, settings: PartitionSettings, table: PartitionedTable, month: Month
+    connection: AsyncConnection, settings: PartitionSettings, table: PartitionedTable, month: Month, current: Month
 ) -> bool:
     name = month.partition_of(table.name)
     if await connection.scalar(_THERE, {"name": name}):  # most of the time: no lock is asked for
@@ -80,6 +84,9 @@ async def _make_once(
     if await connection.scalar(_THERE, {"name": name}):
         return False
     first, end = month.bounds(table.key_type)
+    if month == current:
+        # An insert that has chosen the default partition, and waits for it, would fail: let it wait before it chooses.
+        await connection.execute(text(f"LOCK TABLE ONLY {table.name} IN SHARE ROW EXCLUSIVE MODE"))
     # Made aside and attached: CREATE TABLE ... PARTITION OF would lock the whole table against everybody.
     await connection.execute(text(f"CREATE TABLE {name} (LIKE {table.name} INCLUDING ALL EXCLUDING IDENTITY)"))
     rows = await _take_from_default(connection, table, name, first, end)
