@@ -3,6 +3,7 @@
 Not shown here, as moto does not enforce it and AWS does: that nobody shortens a retention in COMPLIANCE mode.
 """
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,6 +26,18 @@ async def test_a_file_is_written_once(tmp_path: Path) -> None:
     assert (tmp_path / "a folder" / "acme" / "1").read_bytes() == b"first"
     assert (await store.get("acme/1"), await store.get("acme/2")) == (b"first", None)
     assert (await store.names("acme/"), await store.names("globex/")) == (["acme/1"], [])
+
+
+async def test_of_many_at_once_one_writes_a_file(tmp_path: Path) -> None:
+    """The others are told so; what somebody left who was killed half way is neither in the way nor listed."""
+    store = FolderStore(tmp_path)
+    (tmp_path / ".draft-0").write_bytes(b"fir")
+
+    done = await asyncio.gather(*(store.put("1", b"%d" % number) for number in range(20)))
+
+    assert sorted(done) == [False] * 19 + [True]
+    assert await store.get("1") == b"%d" % done.index(True)
+    assert await store.names("") == ["1"]
 
 
 async def test_an_object_is_written_once(bucket: Bucket) -> None:

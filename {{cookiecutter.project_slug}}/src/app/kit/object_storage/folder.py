@@ -3,6 +3,9 @@
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
+from uuid import uuid4
+
+_DRAFT = ".draft-"
 
 
 class FolderStore:
@@ -23,7 +26,7 @@ class FolderStore:
 
     def _put(self, path: Path, body: bytes) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".draft")
+        draft = path.with_name(f"{_DRAFT}{uuid4().hex}")  # its own: what another left, or writes now, is not in its way
         draft.write_bytes(body)
         draft.chmod(0o444)
         try:
@@ -35,5 +38,6 @@ class FolderStore:
         return True
 
     def _names(self, prefix: str) -> list[str]:
-        names = (str(path.relative_to(self._folder)) for path in self._folder.rglob("*") if path.is_file())
+        files = (path for path in self._folder.rglob("*") if path.is_file() and not path.name.startswith(_DRAFT))
+        names = (str(path.relative_to(self._folder)) for path in files)
         return sorted(name for name in names if name.startswith(prefix))
