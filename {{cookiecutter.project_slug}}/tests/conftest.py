@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import nats
@@ -26,6 +26,9 @@ from dev.postgres import PostgreSQL
 from dev.token_issuer import SigningKey, TokenIssuer
 from tests.support import shared_servers
 from tests.support.service_process import ServiceProcess
+
+if TYPE_CHECKING:
+    from tests.support import s3
 
 _RUN = pytest.StashKey[Path]()
 _CONTROLLER_LOCK = pytest.StashKey[TextIOWrapper]()
@@ -110,6 +113,26 @@ async def broker_url(run_folder: Path, worker_id: str) -> AsyncIterator[str]:
     for stream in await jetstream.streams_info():
         await jetstream.delete_stream(stream.config.name or "")
     await client.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    """Yield the address of an S3 server, one for each worker."""
+    from tests.support import s3  # noqa: PLC0415 - only tests of object storage need boto3
+
+    with s3.running_s3() as url:
+        yield url
+
+
+@pytest.fixture
+def bucket(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator["s3.Bucket"]:
+    """Yield an empty bucket with Object Lock, and have its credentials in the environment."""
+    from tests.support import s3  # noqa: PLC0415 - as above
+
+    for name, value in s3.VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    with s3.new_bucket(s3_server) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -25,12 +25,12 @@ def test_a_pattern_begins_with_its_card(card: Path) -> None:
 
 @PATTERN
 def test_the_copy_line_lists_what_the_pattern_needs(card: Path) -> None:
-    """`Copy` names the pattern, every kit file it imports, directly or through another one, and its migration."""
+    """`Copy` names the pattern, what it needs of the kit, directly or through another file, and its migration."""
     copy = read_card(card).fields["Copy"]
     files = [*_files(card), *(ROOT / name for name in re.findall(r"`(\S+\.py)`", copy))]
 
     assert copy.startswith("this folder" if card.name == "__init__.py" else "this file")
-    assert sorted(re.findall(r"kit/(\w+)\.py", copy)) == sorted(_kit_files_of(files))
+    assert sorted(re.findall(r"kit/(\w+(?:\.py)?)", copy)) == sorted(_kit_files_of(files))
     assert set(re.findall(r"migration (\w+)", copy)) == _migrations_of(card)
 
 
@@ -78,13 +78,14 @@ def _files(card: Path) -> list[Path]:
 
 
 def _kit_files_of(paths: list[Path]) -> set[str]:
-    """Return the names of the kit modules that `paths` import, and of those that these import."""
+    """Return the names of the kit's files and folders that `paths` import, and of those that these import."""
     found: set[str] = set()
     waiting = list(paths)
     while waiting:
-        for name in _imports_from_kit(waiting.pop()) - found:
-            found.add(name)
-            waiting.append(APP / "kit" / f"{name}.py")
+        for name in _imports_from_kit(waiting.pop()) - {Path(known).stem for known in found}:
+            folder = APP / "kit" / name
+            found.add(name if folder.is_dir() else f"{name}.py")
+            waiting += sorted(folder.rglob("*.py")) if folder.is_dir() else [folder.with_suffix(".py")]
     return found
 
 
@@ -95,7 +96,7 @@ def _imports_from_kit(path: Path) -> set[str]:
             case ast.ImportFrom(module="app.kit", names=aliases):
                 names |= {alias.name for alias in aliases}
             case ast.ImportFrom(module=str(module)) if module.startswith("app.kit."):
-                names.add(module.removeprefix("app.kit."))
+                names.add(module.split(".")[2])
             case ast.Import(names=aliases):
                 assert [alias.name for alias in aliases if alias.name.startswith("app.kit")] == [], name_of(path)
     return names

@@ -12,7 +12,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.kit.db import DatabaseSettings, create_engine
 from app.kit.ids import uuid7
-from app.patterns.audit_log import FolderStore, archive
+from app.kit.object_storage import FolderStore
+from app.patterns.audit_log import archive
 from app.patterns.tenancy import JOBS_ROLE
 from tests.support.app_command import app, operators_variables
 from tests.support.audit import acting_as, exporter, given_entries, seal_all, sealer_of

@@ -1,14 +1,12 @@
 """patterns/audit_log: sealed segments leave the database once each, whatever dies on the way."""
 
-from pathlib import Path
-
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from app.kit.clock import ManualClock
-from app.patterns.audit_log import FolderStore, open_store
+from app.patterns.audit_log import open_store
 from app.patterns.audit_log.settings import AuditLogSettings
 from tests.support.audit import (
     SETTINGS,
@@ -115,19 +113,6 @@ async def test_a_checkpoint_without_a_signature_is_not_signed(log: AsyncEngine, 
     damage = await damage_in_export(store, settings=AuditLogSettings(public_key=PUBLIC))
 
     assert "the checkpoint's signature is not of this key" in str(damage)
-
-
-async def test_a_file_is_written_once(tmp_path: Path) -> None:
-    """The folder for development keeps what is there, whole, and lists it."""
-    url = AuditLogSettings(export_url=f"file://{tmp_path}/audit")
-    store = open_store(url, ManualClock())
-    assert isinstance(store, FolderStore)
-
-    assert await store.put("acme/1", b"first")
-    assert not await store.put("acme/1", b"second")
-
-    assert (await store.get("acme/1"), await store.get("acme/2")) == (b"first", None)
-    assert (await store.names("acme/"), await store.names("globex/")) == (["acme/1"], [])
 
 
 def test_nothing_is_exported_to_nowhere() -> None:

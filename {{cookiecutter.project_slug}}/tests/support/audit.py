@@ -10,7 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from app.kit.clock import ManualClock
 from app.kit.context import Context, bind
 from app.kit.db import DatabaseSettings, create_engine, transaction
-from app.patterns.audit_log import Damage, Exporter, Sealer, Store, record, verify_database, verify_export
+from app.kit.object_storage import Store
+from app.patterns.audit_log import Damage, Exporter, Sealer, record, verify_database, verify_export
 from app.patterns.audit_log.checkpoints import Signer
 from app.patterns.audit_log.settings import AuditLogSettings
 from tests.support.eventually import eventually

@@ -6,7 +6,7 @@ Costs:    one insert per action, a sealer and an exporter in the worker, two obj
 Fails:    worker down -> entries wait unsealed, and their age grows; storage down -> segments wait in the database;
           a tampered segment is not exported, counted, and named by `app audit verify`.
 Copy:     this folder, kit/clock.py, kit/context.py, kit/db.py, kit/errors.py, kit/histogram.py, kit/instruments.py,
-          kit/redaction.py, migration 0005_audit_log.
+          kit/object_storage, kit/redaction.py, migration 0005_audit_log.
 Origin:   RFC 6962, Certificate Transparency (2013); Crosby and Wallach, Efficient Data Structures for Tamper-Evident
           Logging (2009).
 
@@ -15,7 +15,7 @@ Writers only append, and wait for nobody: no chain runs through their transactio
     merkle.py        one hash for many entries, and proofs that an entry is among them
     segments.py      an entry's line, a segment's seal
     sealer.py        which entries are settled, and sealing them
-    port.py          write-once storage: store.py has a folder, s3.py S3 with Object Lock
+    store.py         the write-once storage that the settings name, of kit/object_storage
     archive.py       what an exported object looks like
     checkpoints.py   the statement that an export ends with, and its signature
     exporter.py      segments and checkpoints on their way out of the database
@@ -25,10 +25,9 @@ Writers only append, and wait for nobody: no chain runs through their transactio
 
 from .checkpoints import Signer
 from .exporter import Exporter
-from .port import StorageUnavailable, Store
 from .sealer import Sealer
 from .settings import AuditLogSettings
-from .store import FolderStore, open_store
+from .store import open_store
 from .verification import Damage, verify_database, verify_export
 from .writer import digest, record
 
@@ -36,11 +35,8 @@ __all__ = [
     "AuditLogSettings",
     "Damage",
     "Exporter",
-    "FolderStore",
     "Sealer",
     "Signer",
-    "StorageUnavailable",
-    "Store",
     "digest",
     "open_store",
     "record",

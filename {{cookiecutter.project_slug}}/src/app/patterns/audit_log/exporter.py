@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.kit.clock import wait_or_stop
 from app.kit.context import Context, bind
+from app.kit.object_storage import StorageUnavailable, Store
 from app.kit.redaction import message_of
 
 from . import archive, reading, telemetry
 from .archive import Segment
 from .checkpoints import Signer
 from .models import audit_export
-from .port import StorageUnavailable, Store
 from .segments import Seal, first_difference
 from .settings import AuditLogSettings
 

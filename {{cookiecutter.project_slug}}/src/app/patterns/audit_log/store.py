@@ -1,57 +1,19 @@
-"""Which storage the settings name, and a folder as one, for development."""
+"""Which storage the settings name."""
 
-import asyncio
-from collections.abc import Sequence
-from pathlib import Path
-from urllib.parse import unquote, urlsplit
-
+from app.kit import object_storage
 from app.kit.clock import Clock
+from app.kit.object_storage import Store
 
-from .port import Store
 from .settings import AuditLogSettings
-
-
-class FolderStore:
-    """Files that are written once. Whoever owns the folder can still delete them: for development only."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    async def put(self, name: str, body: bytes) -> bool:
-        return await asyncio.to_thread(self._put, self._folder / name, body)
-
-    async def get(self, name: str) -> bytes | None:
-        path = self._folder / name
-        return await asyncio.to_thread(lambda: path.read_bytes() if path.is_file() else None)
-
-    async def names(self, prefix: str) -> Sequence[str]:
-        return await asyncio.to_thread(self._names, prefix)
-
-    def _put(self, path: Path, body: bytes) -> bool:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".draft")
-        draft.write_bytes(body)
-        draft.chmod(0o444)
-        try:
-            path.hardlink_to(draft)  # complete from its first moment on, and refused if there is one
-        except FileExistsError:
-            return False
-        finally:
-            draft.unlink()
-        return True
-
-    def _names(self, prefix: str) -> list[str]:
-        names = (str(path.relative_to(self._folder)) for path in self._folder.rglob("*") if path.is_file())
-        return sorted(name for name in names if name.startswith(prefix))
 
 
 def open_store(settings: AuditLogSettings, clock: Clock) -> Store | None:
     """Return the storage that the settings name; None when they name none."""
     if settings.export_url is None:
         return None
-    url = urlsplit(settings.export_url)
-    if url.scheme == "file":
-        return FolderStore(Path(unquote(url.path)))
-    from .s3 import S3Store  # noqa: PLC0415 - boto3 is an extra, for those who use it
-
-    return S3Store(url.netloc, url.path.strip("/"), clock, settings)
+    return object_storage.open_store(
+        settings.export_url,
+        clock,
+        retention_days=settings.retention_days,
+        s3_endpoint_url=settings.s3_endpoint_url,
+    )

@@ -11,10 +11,11 @@ from typing import Literal
 import orjson
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from app.kit.object_storage import Store
+
 from . import archive, reading
 from .archive import Segment
 from .checkpoints import Signer
-from .port import Store
 from .segments import Seal, first_difference
 
 _SEALS_AT_ONCE = 200

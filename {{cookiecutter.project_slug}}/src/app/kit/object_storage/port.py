@@ -1,4 +1,4 @@
-"""The port to write-once storage."""
+"""The port to write-once object storage."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,7 +9,7 @@ from app.kit.errors import Unavailable
 class StorageUnavailable(Unavailable):
     """The write-once storage cannot be reached, or refused."""
 
-    code = "audit_storage_unavailable"
+    code = "storage_unavailable"
 
 
 class Store(Protocol):

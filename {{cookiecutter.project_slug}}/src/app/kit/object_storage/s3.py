@@ -15,7 +15,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from app.kit.clock import Clock
 
 from .port import StorageUnavailable
-from .settings import AuditLogSettings
 
 _ALREADY_THERE = {"PreconditionFailed", "412"}
 _MISSING = {"NoSuchKey", "404"}
@@ -24,13 +23,13 @@ _MISSING = {"NoSuchKey", "404"}
 class S3Store:
     """Objects of one bucket, below a prefix. boto3 blocks, so each call has a thread."""
 
-    def __init__(self, bucket: str, prefix: str, clock: Clock, settings: AuditLogSettings) -> None:
+    def __init__(self, bucket: str, prefix: str, clock: Clock, retention: timedelta, endpoint_url: str | None) -> None:
         self._bucket = bucket
         self._prefix = f"{prefix}/" if prefix else ""
         self._clock = clock
-        self._retention = timedelta(days=settings.retention_days)
+        self._retention = retention
         timeouts = Config(connect_timeout=3, read_timeout=30, retries={"mode": "standard", "total_max_attempts": 3})
-        self._client: Any = boto3.client("s3", endpoint_url=settings.s3_endpoint_url, config=timeouts)
+        self._client: Any = boto3.client("s3", endpoint_url=endpoint_url, config=timeouts)
 
     async def put(self, name: str, body: bytes) -> bool:
         try:
