@@ -65,7 +65,7 @@ async def test_a_database_that_is_not_there_is_said(env: dict[str, str]) -> None
     ended = await app({**env, "APP_MIGRATIONS__DATABASE_URL": nowhere}, "partitions ahead")
 
     assert ended.code == 1
-    assert "PostgreSQL cannot be reached" in ended.err
+    assert "PostgreSQL cannot be reached at APP_MIGRATIONS__DATABASE_URL; is it running?" in ended.err
 
 
 @pytest.mark.parametrize("command", COMMANDS)

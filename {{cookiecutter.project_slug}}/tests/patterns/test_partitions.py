@@ -3,8 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta, timezone
-from uuid import UUID
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client import REGISTRY
@@ -15,9 +14,11 @@ from structlog.testing import capture_logs
 
 from app.kit.clock import ManualClock
 from app.kit.db import DatabaseSettings, create_engine
-from app.patterns.partitions import Month, NotByMonth, PartitionBusy, PartitionSettings, Watch, make_ahead
+from app.patterns.partitions import NotByMonth, PartitionBusy, PartitionSettings, Watch, make_ahead
+from app.patterns.partitions.ahead import ADVISORY_LOCK
 from app.patterns.tenancy import USER_ROLE
 from tests.support.eventually import eventually
+from tests.support.order_ids import order_id
 
 SETTINGS = PartitionSettings(months_ahead=1, lock_timeout_seconds=0.1)
 CLOCK = ManualClock(datetime(2026, 11, 30, 23, 59, tzinfo=UTC))
@@ -29,54 +30,24 @@ INSERT = text("""
 NOVEMBER, JANUARY = datetime(2026, 11, 5, tzinfo=UTC), datetime(2027, 1, 5, tzinfo=UTC)
 
 
-@pytest.mark.parametrize(
-    ("time", "name"),
-    [
-        (datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC), "t_2026_12"),
-        (datetime(2027, 1, 1, 0, 30, tzinfo=timezone(timedelta(hours=1))), "t_2026_12"),
-        (datetime(2028, 2, 29, tzinfo=UTC), "t_2028_02"),
-    ],
-)
-def test_a_month_is_one_of_utc(time: datetime, name: str) -> None:
-    """Wherever its moment was read from a clock."""
-    assert Month.of(time).partition_of("t") == name
-
-
-def test_months_follow_each_other_without_a_gap() -> None:
-    """Across the end of a year; where one ends, the next begins."""
-    months = Month(2026, 11).ahead(14)
-
-    assert (months[0], months[1], months[2], months[14]) == (
-        *(Month(2026, 11), Month(2026, 12), Month(2027, 1)),
-        Month(2028, 1),
-    )
-    for kind in ("uuid", "timestamp with time zone"):
-        bounds = [month.bounds(kind) for month in months]
-        assert [end for _, end in bounds[:-1]] == [first for first, _ in bounds[1:]]
-
-
-@pytest.mark.parametrize(
-    ("moment", "inside"),
-    [
-        (datetime(2026, 10, 31, 23, 59, 59, 999000, tzinfo=UTC), False),
-        (datetime(2026, 11, 1, tzinfo=UTC), True),
-        (datetime(2026, 11, 30, 23, 59, 59, 999000, tzinfo=UTC), True),
-        (datetime(2026, 12, 1, tzinfo=UTC), False),
-    ],
-)
-def test_an_id_lies_in_the_month_it_was_made_in(moment: datetime, inside: bool) -> None:  # noqa: FBT001 - a parameter
-    """To the millisecond, whatever its random bits are."""
-    first, end = map(UUID, Month(2026, 11).bounds("uuid"))
-
-    assert [first <= order_id(moment, random_bits) < end for random_bits in (0, 2**62 - 1)] == [inside] * 2
-
-
 async def test_this_month_and_the_next_ones_are_made_once(engine: AsyncEngine) -> None:
     """Also if two processes come at the same moment; and nothing is done when nothing is missing."""
     at_once = await asyncio.gather(*(make_ahead(engine, SETTINGS, CLOCK) for _ in range(3)))
 
     assert sorted(name for made in at_once for name in made) == MADE
     assert await make_ahead(engine, SETTINGS, CLOCK) == []
+
+
+async def test_with_nothing_to_do_no_lock_is_asked_for(engine: AsyncEngine) -> None:
+    """Neither the table's nor the one among those who make partitions: it may run as often as one likes."""
+    await make_ahead(engine, SETTINGS, CLOCK)
+    hasty = SETTINGS.model_copy(update={"attempts": 1})
+    async with engine.begin() as holder:
+        await holder.execute(text("LOCK TABLE orders, order_timeline IN ACCESS EXCLUSIVE MODE"))
+        await holder.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
+
+        async with asyncio.timeout(5):
+            assert await make_ahead(engine, hasty, CLOCK) == []
 
 
 async def test_rows_go_to_their_month_and_stay_guarded(engine: AsyncEngine) -> None:
@@ -258,12 +229,6 @@ async def counting(engine: AsyncEngine) -> AsyncIterator[list[int]]:
     yield counted
     stop.set()
     await counter
-
-
-def order_id(moment: datetime, random_bits: int = 0) -> UUID:
-    """Return the UUIDv7 of a moment."""
-    milliseconds = (moment - datetime.fromtimestamp(0, UTC)) // timedelta(milliseconds=1)
-    return UUID(int=milliseconds << 80 | 0x7 << 76 | 0b10 << 62 | random_bits)
 
 
 async def place(engine: AsyncEngine, *moments: datetime) -> None:

@@ -25,12 +25,13 @@ async def owner_engine(
     """
     patient = {"statement_timeout_seconds": settings.migrations.statement_timeout_seconds, "pool_size": 1}
     owner = settings.migrations.database_url or settings.database.url
+    variable = "APP_MIGRATIONS__DATABASE_URL" if settings.migrations.database_url else "APP_DATABASE__URL"
     engine = create_engine(settings.database.model_copy(update={"url": owner, **patient}), application_name=name)
     try:
         yield engine
     except (DBAPIError, OSError) as exc:
         if is_unavailable(exc):
-            raise CommandFailed("PostgreSQL cannot be reached at APP_DATABASE__URL; is it running?") from exc
+            raise CommandFailed(f"PostgreSQL cannot be reached at {variable}; is it running?") from exc
         reason = exc.orig if isinstance(exc, DBAPIError) else exc
         raise CommandFailed(f"{failed}: {str(reason).partition(chr(10))[0]}") from exc
     finally:

@@ -16,7 +16,7 @@ from app.kit.errors import Unavailable
 from .catalogue import PartitionedTable, tables
 from .months import Month
 
-_ADVISORY_LOCK = 0x7061_7274  # "part": any constant that no other lock of the database has
+ADVISORY_LOCK = 0x7061_7274  # "part": any constant that no other lock of the database has
 _GIVE_WAY = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
 # Not by to_regclass: behind the advisory lock it would remember that the name was free before it.
 _THERE = text("SELECT EXISTS (SELECT FROM pg_class WHERE relname = :name AND pg_table_is_visible(oid))")
@@ -80,7 +80,7 @@ async def _make_once(
     if await connection.scalar(_THERE, {"name": name}):  # most of the time: no lock is asked for
         return False
     await connection.execute(text(f"SET LOCAL lock_timeout = '{int(settings.lock_timeout_seconds * 1000)}ms'"))
-    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
     if await connection.scalar(_THERE, {"name": name}):
         return False
     first, end = month.bounds(table.key_type)
