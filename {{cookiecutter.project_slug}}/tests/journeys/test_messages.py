@@ -152,7 +152,7 @@ async def test_migrate_without_postgresql_says_so() -> None:
     """`app migrate` that cannot connect ends with one line that names the setting and keeps the password."""
     code, out, err = await app("migrate")
 
-    assert (code, err) == (1, "app: PostgreSQL cannot be reached at APP_DATABASE__URL; is it running?\n")
+    assert (code, err) == (1, "app: PostgreSQL cannot be reached at APP_MIGRATIONS__DATABASE_URL; is it running?\n")
     assert SECRET not in out
 
 
