@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python3.13 chooses the interpreter, before the first command.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-telemetry bench-audit bench-outbox bench-service test-matrix clean
+.PHONY: help setup demo test lint bench bench-telemetry bench-audit bench-outbox bench-retention bench-service test-matrix clean
 
 SERVICE := {{cookiecutter.project_slug}}
 TOOLS := .tools
@@ -50,6 +50,9 @@ bench-audit: bench-service ## what writers pay for the audit log, beside two cha
 
 bench-outbox: bench-service ## what the outbox promises, each beside a variant that must break it; QUICK=--quick for a minute's worth
 	@$(BENCH)/.venv/bin/python benchmarks/bench_outbox.py $(BENCH) $(QUICK)
+
+bench-retention: bench-service ## a million old rows archived, verified and removed, and what customers notice of it; QUICK=--quick
+	@$(BENCH)/.venv/bin/python benchmarks/bench_retention.py $(BENCH) $(QUICK)
 
 test-matrix: .venv/.synced ## a service's checks on every Python here, with the oldest and the newest dependencies
 	$(RUN)/pytest tests/matrix.py

@@ -10,6 +10,7 @@ import app.patterns.audit_log.models
 import app.patterns.idempotency.models
 import app.patterns.inbox.models
 import app.patterns.outbox.models
+import app.patterns.retention.models
 from app.kit.db import Base
 
 _log = structlog.get_logger("migrations")

@@ -31,9 +31,9 @@ _IMPATIENT = {
 class Fleet:
     """The whole installation in one folder, which also gets a log file per process. Use with `with`."""
 
-    def __init__(self, folder: Path, *, workers: int) -> None:
+    def __init__(self, folder: Path, *, workers: int, durable: bool = False) -> None:
         self._folder = folder
-        self.postgres = PostgreSQL(folder / "postgres", durable=False, on_line=self._log("postgres"))
+        self.postgres = PostgreSQL(folder / "postgres", durable=durable, on_line=self._log("postgres"))
         self.nats = Nats(folder / "nats", on_line=self._log("nats"))
         self._payments_port, self._issuer_port, self._http_port = free_port(), free_port(), free_port()
         self._started: list[Process] = []
@@ -66,7 +66,8 @@ class Fleet:
         await self._up(self.nats)
         self.postgres.create_database(_DATABASE)
         self._environment = {**variables(self._addresses()), **_IMPATIENT}
-        await self._migrate()
+        if await self.run("migrate", "migrate"):
+            raise StartFailed(f"The migration failed: {' '.join(self.said('migrate')[-1:])}")
         simulator = (sys.executable, "-m", "dev.payment_simulator", "--port", str(self._payments_port))
         self._start("payments", simulator)
         key = ("--audience", service_name(), "--key", str(self._folder / "issuer.pem"))
@@ -107,6 +108,16 @@ class Fleet:
                 await self._down_and_up(self.postgres, stop=what is Restart.POSTGRES_STOPPED)
         self.restarts[what] += 1
 
+    async def run(self, name: str, *command: str, within_seconds: float = _START_SECONDS, **env: str) -> int:
+        """Run `app COMMAND` to its end, and return its exit status."""
+        process = self._start(name, (*APP, *command), env)
+        return await asyncio.to_thread(lambda: process.wait(timeout_seconds=within_seconds))
+
+    def said(self, name: str) -> list[str]:
+        """Return the lines that processes of that name have written."""
+        log = self._folder / f"{name}.log"
+        return log.read_text().splitlines() if log.exists() else []
+
     def query(self, sql: str) -> str:
         """Return the bare output of one statement."""
         return self.postgres.execute(sql, database=_DATABASE)
@@ -130,11 +141,6 @@ class Fleet:
     async def _up(self, server: PostgreSQL | Nats) -> None:
         await asyncio.to_thread(server.start)
         self._guardian.look_after(server.process.pid)
-
-    async def _migrate(self) -> None:
-        migration = self._start("migrate", (*APP, "migrate"))
-        if await asyncio.to_thread(lambda: migration.wait(timeout_seconds=_START_SECONDS)):
-            raise StartFailed(f"The migration failed: {' '.join(migration.last_lines[-1:])}")
 
     def _addresses(self) -> Addresses:
         return Addresses(

@@ -16,7 +16,7 @@ import structlog
 
 from app import main as http
 from app import worker
-from app.commands import CommandFailed, audit, migrate, outbox, partitions
+from app.commands import CommandFailed, audit, migrate, outbox, partitions, retention
 from app.patterns import migrations, structured_logging
 from app.patterns.health import Health
 from app.patterns.structured_logging import LoggingSettings
@@ -126,6 +126,7 @@ GROUPS: list[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], N
     migrate.register,
     outbox.register,
     partitions.register,
+    retention.register,
 ]
 
 # Look at a running service from outside: they have arguments of their own, and need none of its settings.

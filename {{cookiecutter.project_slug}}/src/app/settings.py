@@ -19,6 +19,7 @@ from app.patterns.migrations import MigrationSettings
 from app.patterns.outbox import BrokerSettings, RelaySettings
 from app.patterns.partitions import PartitionSettings
 from app.patterns.read_replicas import ReplicaSettings
+from app.patterns.retention import RetentionSettings
 from app.patterns.structured_logging import LoggingSettings
 from app.patterns.tracing import TracingSettings
 
@@ -67,6 +68,7 @@ class Settings(BaseSettings):
     idempotency: IdempotencySettings = IdempotencySettings()
     migrations: MigrationSettings = MigrationSettings()
     partitions: PartitionSettings = PartitionSettings()
+    retention: RetentionSettings = RetentionSettings()
     logging: LoggingSettings = LoggingSettings()
     tracing: TracingSettings = TracingSettings()
     consumer_ack_wait_seconds: float = Field(10.0, gt=0, description="See ConsumerSettings.ack_wait_seconds.")

@@ -12,15 +12,15 @@ from starlette.middleware import Middleware
 from app.kit.clock import SystemClock, wait_or_stop
 from app.kit.instruments import counter
 from app.orders import settlement, timeline  # domain: orders
-from app.patterns import idempotency, tracing
+from app.patterns import idempotency, partitions, retention, tracing
 from app.patterns.audit_log import Exporter, Sealer, open_store
 from app.patterns.health import Health, HealthProbes
 from app.patterns.inbox import Consumer, Forgetting, Handler
 from app.patterns.metrics import MetricsEndpoint
 from app.patterns.outbox import Relay, broker_for
-from app.patterns.partitions import Watch
 from app.patterns.tenancy import across_tenants
 from app.resources import Resources, configure_telemetry, open_jobs_engine, open_resources, start_health
+from app.retention import rules
 from app.server import serve_until
 from app.settings import Settings
 
@@ -44,7 +44,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         relay = Relay(jobs_engine, broker, settings.relay)
         forgetting = Forgetting(jobs_engine, settings.inbox)
         sealer = Sealer(jobs_engine, SystemClock(), settings.audit_log)
-        watch = Watch(jobs_engine, SystemClock(), settings.partitions)
+        months = partitions.Watch(jobs_engine, SystemClock(), settings.partitions)
+        removal = retention.Watch(jobs_engine, rules())
         expired_keys = partial(across_tenants, jobs_engine, job="idempotency")
         consume = _consumers(settings, resources, stop)
         async with asyncio.TaskGroup() as tasks:
@@ -53,7 +54,8 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
                 "relay-observer": lambda: _observe(relay, stop),
                 "inbox-forgetting": lambda: forgetting.run(stop),
                 "audit-sealer": lambda: sealer.run(stop),
-                "partitions-watch": lambda: watch.run(stop),
+                "partitions-watch": lambda: months.run(stop),
+                "retention-watch": lambda: removal.run(stop),
                 "idempotency": lambda: idempotency.sweep(expired_keys, SystemClock(), stop),
                 timeline.CONSUMER: consume(timeline.CONSUMER, timeline.append, "order.>"),  # domain: orders
                 "settlement": lambda: settlement.run(resources.orders, jobs_engine, stop),  # domain: orders

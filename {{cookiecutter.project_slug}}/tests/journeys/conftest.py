@@ -3,11 +3,16 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.retention import Remover
 from dev.postgres import PostgreSQL
 from dev.token_issuer import TokenIssuer
+from tests.support.old_orders import DUE, PATIENCE, given_months, given_orders
+from tests.support.retention import BusyStore
 from tests.support.running_service import RunningService, running_service
 
 NewService = Callable[..., RunningService]
@@ -45,3 +50,24 @@ def api(new_service: NewService) -> RunningService:
     service = new_service()
     asyncio.run(service.start("serve"))
     return service
+
+
+@pytest.fixture
+def busy_store(tmp_path: Path) -> BusyStore:
+    """Return a folder for archives, in which something may happen."""
+    return BusyStore(tmp_path)
+
+
+@pytest.fixture
+def remover(engine: AsyncEngine, busy_store: BusyStore) -> Remover:
+    """Return what follows the rules, as a superuser."""
+    return Remover(engine, busy_store, PATIENCE)
+
+
+@pytest.fixture
+async def old_orders(engine: AsyncEngine) -> AsyncEngine:
+    """Return the engine of a database with a month that is due, and one that is not."""
+    await given_months(engine, DUE)
+    await given_orders(engine, DUE, {"acme": 30, "globex": 20})
+    await given_orders(engine, DUE.following, {"acme": 30, "globex": 20})
+    return engine

@@ -16,14 +16,14 @@ class CommandFailed(Exception):
 
 @asynccontextmanager
 async def owner_engine(
-    settings: Settings, name: str, *, failed: str = "PostgreSQL refuses"
+    settings: Settings, name: str, *, failed: str = "PostgreSQL refuses", connections: int = 1
 ) -> AsyncIterator[AsyncEngine]:
     """Yield an engine of the tables' owner, with the patience of migrations.
 
     Raises:
         CommandFailed: the database is not there, or `failed` for a reason that it says.
     """
-    patient = {"statement_timeout_seconds": settings.migrations.statement_timeout_seconds, "pool_size": 1}
+    patient = {"statement_timeout_seconds": settings.migrations.statement_timeout_seconds, "pool_size": connections}
     owner = settings.migrations.database_url or settings.database.url
     variable = "APP_MIGRATIONS__DATABASE_URL" if settings.migrations.database_url else "APP_DATABASE__URL"
     engine = create_engine(settings.database.model_copy(update={"url": owner, **patient}), application_name=name)

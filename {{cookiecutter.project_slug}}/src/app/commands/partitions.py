@@ -21,7 +21,18 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     about = "List the partitions of each table, with PostgreSQL's estimates of their rows."
     actions.add_parser("list", help=about, description=about).set_defaults(command=_list)
     about = "Make the partitions of this month and the next ones, as `app migrate up` does. Run it every day."
-    actions.add_parser("ahead", help=about, description=about).set_defaults(command=_ahead)
+    ahead = actions.add_parser("ahead", help=about, description=about)
+    ahead.add_argument(
+        "--since", type=_month, metavar="YYYY-MM", help="also the months that are over, from this one on"
+    )
+    ahead.set_defaults(command=_ahead)
+
+
+def _month(written: str) -> partitions.Month:
+    try:
+        return partitions.Month.parse(written)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
 
 
 async def _list(settings: Settings, _arguments: argparse.Namespace) -> None:
@@ -32,20 +43,20 @@ async def _list(settings: Settings, _arguments: argparse.Namespace) -> None:
                 print(f"  {partition.name:<28} {partition.rows:>12} rows {partition.bytes / 1e6:>10.1f} MB")
 
 
-async def _ahead(settings: Settings, _arguments: argparse.Namespace) -> None:
+async def _ahead(settings: Settings, arguments: argparse.Namespace) -> None:
     configure_telemetry(settings)
     async with owner_engine(settings, "partitions") as engine:
-        await make_ahead(engine, settings)
+        await make_ahead(engine, settings, since=arguments.since)
 
 
-async def make_ahead(owner: AsyncEngine, settings: Settings) -> None:
+async def make_ahead(owner: AsyncEngine, settings: Settings, *, since: partitions.Month | None = None) -> None:
     """Make what is missing, and say it in the log.
 
     Raises:
         CommandFailed: a table stayed busy.
     """
     try:
-        made = await partitions.make_ahead(owner, settings.partitions, SystemClock())
+        made = await partitions.make_ahead(owner, settings.partitions, SystemClock(), since=since)
     except (partitions.PartitionBusy, partitions.NotByMonth) as exc:
         raise CommandFailed(str(exc)) from exc
     _log.info("partitions.up_to_date", made=len(made))

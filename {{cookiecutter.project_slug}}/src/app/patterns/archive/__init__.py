@@ -19,12 +19,14 @@ Origin:   the table formats of data lakes, such as Apache Iceberg (2018): immuta
     manifest.py  what an archive says of itself
     writer.py    writing one
     reading.py   listing, verifying, comparing with the database
+    removing.py  deleting from the database what is archived
     restoring.py putting the rows back
 """
 
 from .errors import ArchiveDamaged, ArchiveExists, ColumnsDiffer, ExtraMissing, NotArchivable, RowsDiffer
 from .manifest import ArchivedObject, Manifest
 from .reading import archives, compare, read_manifest, verify
+from .removing import remove
 from .restoring import restore
 from .rows import Column
 from .source import Source, describe
@@ -45,6 +47,7 @@ __all__ = [
     "compare",
     "describe",
     "read_manifest",
+    "remove",
     "restore",
     "verify",
     "write",

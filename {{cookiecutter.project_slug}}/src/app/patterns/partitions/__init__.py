@@ -9,9 +9,11 @@ Copy:     this folder, kit/clock.py, kit/errors.py, kit/histogram.py, kit/instru
 Origin:   the default partition and attaching, PostgreSQL's manual, 5.12; time-ordered keys, RFC 9562, 5.7.
 """
 
-from .ahead import PartitionBusy, PartitionSettings, make_ahead
+from .ahead import make_ahead
 from .catalogue import Partition, PartitionedTable, partitions, tables
+from .leaving import attach, detach, detached, open_to_owner
 from .months import Month, NotByMonth
+from .patience import PartitionBusy, PartitionSettings, patiently
 from .watch import Watch
 
 __all__ = [
@@ -22,7 +24,12 @@ __all__ = [
     "PartitionSettings",
     "PartitionedTable",
     "Watch",
+    "attach",
+    "detach",
+    "detached",
     "make_ahead",
+    "open_to_owner",
     "partitions",
+    "patiently",
     "tables",
 ]

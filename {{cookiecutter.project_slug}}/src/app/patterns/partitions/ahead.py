@@ -1,48 +1,30 @@
 """Makes the partitions of this month and the next ones. Only the tables' owner can; the service's roles own nothing."""
 
-import asyncio
-import random
 from collections.abc import Sequence
+from functools import partial
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.kit.clock import Clock
-from app.kit.errors import Unavailable
 
 from .catalogue import PartitionedTable, tables
 from .months import Month
+from .patience import PartitionSettings, patiently
 
 ADVISORY_LOCK = 0x7061_7274  # "part": any constant that no other lock of the database has
-_GIVE_WAY = {"55P03", "40P01"}  # lock_not_available, deadlock_detected
 # Not by to_regclass: behind the advisory lock it would remember that the name was free before it.
 _THERE = text("SELECT EXISTS (SELECT FROM pg_class WHERE relname = :name AND pg_table_is_visible(oid))")
 _log = structlog.get_logger(__name__)
 
 
-class PartitionBusy(Unavailable):
-    """A table did not let go of its locks in all the tries."""
-
-    code = "partition_busy"
-
-
-class PartitionSettings(BaseModel):
-    """How far ahead partitions are made, and how patiently."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    months_ahead: int = Field(3, ge=1, le=120, description="Months after the current one that have their partition.")
-    lock_timeout_seconds: float = Field(
-        1.0, gt=0, description="Longest wait for a table lock; everybody else queues behind that wait."
-    )
-    attempts: int = Field(20, ge=1, description="Tries for a partition whose table is busy.")
-
-
-async def make_ahead(owner: AsyncEngine, settings: PartitionSettings, clock: Clock) -> Sequence[str]:
+async def make_ahead(
+    owner: AsyncEngine, settings: PartitionSettings, clock: Clock, *, since: Month | None = None
+) -> Sequence[str]:
     """Make what is missing, each partition in a transaction of its own, and return the names of what was made.
+
+    With `since`, months that are over are made as well, from that one on: rows that came without them move there.
 
     Raises:
         NotByMonth: a table is partitioned by something else.
@@ -51,35 +33,21 @@ async def make_ahead(owner: AsyncEngine, settings: PartitionSettings, clock: Clo
     async with owner.connect() as connection:
         found = await tables(connection)
     current = Month.of(clock.now())
-    wanted = [(table, month) for table in found for month in current.ahead(settings.months_ahead)]
-    return [
-        month.partition_of(table.name) for table, month in wanted if await _make(owner, settings, table, month, current)
-    ]
+    months = [*(since or current).before(current), *current.ahead(settings.months_ahead)]
+    wanted = [(table, month) for table in found for month in months]
+    made = []
+    for table, month in wanted:
+        making = partial(_make, table=table, month=month, current=current)
+        if await patiently(owner, settings, table.name, f"no partition was made for {month}", making):
+            made.append(month.partition_of(table.name))
+    return made
 
 
-async def _make(
-    owner: AsyncEngine, settings: PartitionSettings, table: PartitionedTable, month: Month, current: Month
-) -> bool:
+async def _make(connection: AsyncConnection, table: PartitionedTable, month: Month, current: Month) -> bool:
     """Make one partition; False if it is there."""
-    for attempt in range(1, settings.attempts + 1):
-        try:
-            async with owner.begin() as connection:
-                return await _make_once(connection, settings, table, month, current)
-        except DBAPIError as exc:
-            if getattr(exc.orig, "sqlstate", None) not in _GIVE_WAY:
-                raise
-            _log.warning("partitions.table_busy", table=table.name, attempt=attempt, of=settings.attempts)
-            await asyncio.sleep(random.uniform(0.5, 1.5) * settings.lock_timeout_seconds)  # noqa: S311 - jitter
-    raise PartitionBusy(f"{table.name} is busy: no partition was made for {month.begins:%Y-%m}")
-
-
-async def _make_once(
-    connection: AsyncConnection, settings: PartitionSettings, table: PartitionedTable, month: Month, current: Month
-) -> bool:
     name = month.partition_of(table.name)
     if await connection.scalar(_THERE, {"name": name}):  # most of the time: no lock is asked for
         return False
-    await connection.execute(text(f"SET LOCAL lock_timeout = '{int(settings.lock_timeout_seconds * 1000)}ms'"))
     await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ADVISORY_LOCK})
     if await connection.scalar(_THERE, {"name": name}):
         return False

@@ -1,5 +1,6 @@
 """A month in UTC, and where it begins in each type of key that tells a time."""
 
+import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,6 +26,26 @@ class Month:
         utc = time.astimezone(UTC)
         return cls(utc.year, utc.month)
 
+    @classmethod
+    def parse(cls, written: str) -> "Month":
+        """Return the month that is written as `2026-11`.
+
+        Raises:
+            ValueError: it is none.
+        """
+        if parts := re.fullmatch(r"(\d{4})-(0[1-9]|1[0-2])", written, re.ASCII):
+            return cls(int(parts[1]), int(parts[2]))
+        raise ValueError(f"a month is written as 2026-11, not as {written!r}")
+
+    @classmethod
+    def of_partition(cls, table: str, name: str) -> "Month | None":
+        """Return which month of `table` the partition `name` is; None if its name says none."""
+        parts = re.fullmatch(rf"{re.escape(table)}_(\d{{4}})_(0[1-9]|1[0-2])", name, re.ASCII)
+        return cls(int(parts[1]), int(parts[2])) if parts else None
+
+    def __str__(self) -> str:
+        return f"{self.year:04}-{self.month:02}"
+
     @property
     def begins(self) -> datetime:
         """Its first moment."""
@@ -42,6 +63,10 @@ class Month:
         while len(found) <= months:
             found.append(found[-1].following)
         return found
+
+    def before(self, other: "Month") -> "list[Month]":
+        """Return this month and those after it, up to the one before `other`."""
+        return [self, *self.following.before(other)] if self < other else []
 
     def partition_of(self, table: str) -> str:
         """Return the name of its partition, such as `orders_2026_11`."""

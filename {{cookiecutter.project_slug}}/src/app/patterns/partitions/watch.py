@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.kit.clock import Clock, wait_or_stop
 
 from . import telemetry
-from .ahead import PartitionSettings
 from .catalogue import partitions, tables
 from .months import Month
+from .patience import PartitionSettings
 
 _PAUSE_SECONDS = 60.0
 _FAR = 120

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0006_customers"
-down_revision = "0005_audit_log"
+revision = "0007_customers"
+down_revision = "0006_retention"
 
 
 def upgrade() -> None:
