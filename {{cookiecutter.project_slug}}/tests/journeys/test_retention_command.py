@@ -136,6 +136,18 @@ async def test_a_run_that_is_killed_among_held_rows_loses_nothing(
     assert set(archived) == set(goes)
 
 
+async def test_a_month_that_was_put_back_is_no_success(env: dict[str, str], old: AsyncEngine) -> None:
+    """It is held since the run that was cut off; the next one keeps it, and is."""
+    await _killed(env, "DROP TABLE", 1)
+    await app(env, "retention hold acme --reason matter")
+    put_back = await app(env, "retention run")
+    kept = await app(env, "retention run")
+
+    assert (put_back.code, put_back.out.count('"retention.month_put_back"')) == (1, 1)
+    assert "not all that is due was removed of orders;" in put_back.err
+    assert (kept.code, await count(old, PARTITION)) == (0, 1_200)
+
+
 async def test_only_one_run_is_at_work(env: dict[str, str], old: AsyncEngine) -> None:
     """The other one says so, and has done nothing."""
     async with old.connect() as connection:
