@@ -43,6 +43,17 @@ def test_a_proof_is_good_for_its_own_leaf_alone(size: int) -> None:
     assert merkle.root_from(merkle.leaf(b"another"), size - 1, size, path) != merkle.root(leaves)
 
 
+@pytest.mark.parametrize("size", [0, *range(1, 18), 1000])
+def test_leaves_that_come_one_by_one_have_the_same_root(size: int) -> None:
+    """However many there are."""
+    leaves = [merkle.leaf(number.to_bytes(2)) for number in range(size)]
+    growing = merkle.Growing()
+    for leaf in leaves:
+        growing.append(leaf)
+
+    assert (growing.size, growing.root()) == (size, merkle.root(leaves))
+
+
 def test_a_node_is_no_leaf() -> None:
     """The hash of two leaves, given out as an entry, has another hash."""
     left, right = merkle.leaf(b"1"), merkle.leaf(b"2")

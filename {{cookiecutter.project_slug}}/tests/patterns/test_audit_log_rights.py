@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from app.kit.context import Context, bind
 from tests.support.audit import acting_as, write
 
-TABLE = pytest.mark.parametrize("table", ["audit_log", "audit_seal", "audit_export"])
+TABLE = pytest.mark.parametrize("table", ["audit_log", "audit_seal", "audit_export", "audit_dropped"])
 CHANGE = pytest.mark.parametrize(
     "change",
     [
@@ -66,6 +66,15 @@ async def test_nobody_writes_for_another_tenant(database_url: str) -> None:
             await session.execute(text("SELECT set_config('app.tenant', 'acme', true)"))
             with pytest.raises(DBAPIError, match="row-level security"):
                 await write(session, 1, tenant="globex")
+
+
+async def test_nobody_of_the_service_says_that_a_month_was_dropped(database_url: str) -> None:
+    """That is the owner's to say: a false word of it would be an alarm."""
+    with bind(Context(tenant="acme")):
+        async with acting_as("app_user", database_url) as engine, AsyncSession(engine) as session:
+            await session.execute(text("SELECT set_config('app.tenant', 'acme', true)"))
+            with pytest.raises(DBAPIError, match="row-level security"):
+                await write(session, 1, action="audit_log.dropped")
 
 
 @TABLE

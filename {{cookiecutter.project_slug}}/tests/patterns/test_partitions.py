@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from prometheus_client import REGISTRY
-from sqlalchemy import make_url, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
@@ -19,10 +19,11 @@ from app.patterns.partitions.ahead import ADVISORY_LOCK
 from app.patterns.tenancy import USER_ROLE
 from tests.support.eventually import eventually
 from tests.support.order_ids import order_id
+from tests.support.plain_owner import plain_owner
 
 SETTINGS = PartitionSettings(months_ahead=1, lock_timeout_seconds=0.1)
 CLOCK = ManualClock(datetime(2026, 11, 30, 23, 59, tzinfo=UTC))
-MADE = ["order_timeline_2026_11", "order_timeline_2026_12", "orders_2026_11", "orders_2026_12"]
+MADE = [f"{table}_2026_{month}" for table in ("audit_log", "order_timeline", "orders") for month in (11, 12)]
 INSERT = text("""
     INSERT INTO orders (id, tenant_id, state, currency, total_minor, items, created_at, version)
     VALUES (:id, 'acme', 'pending', 'EUR', 100, '[]', now(), 1)
@@ -96,23 +97,16 @@ async def test_what_came_before_its_month_moves_there(engine: AsyncEngine) -> No
         assert await connection.scalar(forced)
 
 
-async def test_an_owner_without_any_other_right_can_move_them(engine: AsyncEngine, database_url: str) -> None:
+async def test_an_owner_without_any_other_right_can_move_them(engine: AsyncEngine) -> None:
     """Forced row-level security hides rows from a table's owner, too, unless that is a superuser; afterwards again."""
     await place(engine, NOVEMBER)
-    await run(engine, "DO $$ BEGIN CREATE ROLE plain_owner LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$")
-    await run(engine, "GRANT CREATE ON SCHEMA public TO plain_owner")
-    for table in ("orders", "orders_default", "order_timeline", "order_timeline_default"):
-        await run(engine, f"ALTER TABLE {table} OWNER TO plain_owner")
-    url = make_url(database_url).set(username="plain_owner").render_as_string(hide_password=False)
-    owner = create_engine(DatabaseSettings.model_validate({"url": url}), application_name="test")
+    async with plain_owner(engine) as owner:
+        await make_ahead(owner, SETTINGS, CLOCK)
 
-    await make_ahead(owner, SETTINGS, CLOCK)
-
-    assert await places(engine) == ["orders_2026_11"]
-    await place(engine, JANUARY)
-    async with owner.connect() as connection:
-        assert await connection.scalar(text("SELECT count(*) FROM orders_default")) == 0
-    await owner.dispose()
+        assert await places(engine) == ["orders_2026_11"]
+        await place(engine, JANUARY)
+        async with owner.connect() as connection:
+            assert await connection.scalar(text("SELECT count(*) FROM orders_default")) == 0
 
 
 async def test_orders_are_placed_while_their_month_is_made(engine: AsyncEngine) -> None:

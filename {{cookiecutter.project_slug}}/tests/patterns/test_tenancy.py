@@ -84,10 +84,27 @@ async def test_every_table_of_tenants_forces_its_policies(engine: AsyncEngine) -
                 WHERE relrowsecurity AND relforcerowsecurity AND NOT relispartition ORDER BY relname
             """)
         )
-        policies = await connection.execute(text("SELECT tablename, roles::text[] AS roles FROM pg_policies"))
+        policies = await connection.execute(text("SELECT roles::text[] AS roles FROM pg_policies"))
+        owner = await connection.scalar(text("SELECT current_user"))
 
         assert forced.all() == sorted(SEEDS)
-        assert {role for policy in policies for role in policy.roles} == {USER_ROLE, JOBS_ROLE}
+        assert {role for policy in policies for role in policy.roles} == {USER_ROLE, JOBS_ROLE, owner}
+
+
+@pytest.mark.schema
+async def test_the_owner_may_do_no_more_than_drop_a_month_of_the_audit_log(engine: AsyncEngine) -> None:
+    """It reads what proves that the month may go, and writes down that it went; it reads no entry."""
+    policies = text("SELECT tablename, cmd FROM pg_policies WHERE roles = ARRAY[current_user] ORDER BY 1, 2")
+    async with engine.connect() as connection:
+        found = [tuple(row) for row in await connection.execute(policies)]
+
+    assert found == [
+        ("audit_dropped", "INSERT"),
+        ("audit_dropped", "SELECT"),
+        ("audit_export", "SELECT"),
+        ("audit_log", "INSERT"),
+        ("audit_seal", "SELECT"),
+    ]
 
 
 async def test_no_partition_can_be_read_past_its_table(engine: AsyncEngine) -> None:

@@ -20,10 +20,13 @@ Writers only append, and wait for nobody: no chain runs through their transactio
     checkpoints.py   the statement that an export ends with, and its signature
     exporter.py      segments and checkpoints on their way out of the database
     reading.py       the queries that exporter, verifier and operator share
+    dropped.py       the record of what went with a month that was dropped
+    dropping.py      before_drop(): whether a month may go, and writing that record
     verification.py  naming the first position where database or export are not what was sealed
 """
 
 from .checkpoints import Signer
+from .dropping import NotDroppable, before_drop
 from .exporter import Exporter
 from .sealer import Sealer
 from .settings import AuditLogSettings
@@ -35,8 +38,10 @@ __all__ = [
     "AuditLogSettings",
     "Damage",
     "Exporter",
+    "NotDroppable",
     "Sealer",
     "Signer",
+    "before_drop",
     "digest",
     "open_store",
     "record",

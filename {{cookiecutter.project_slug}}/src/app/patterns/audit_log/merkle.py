@@ -26,6 +26,32 @@ def root(leaves: Sequence[bytes]) -> bytes:
     return level[0]
 
 
+class Growing:
+    """The root of leaves that come one by one, and of which there may be more than fit into memory."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._peaks: list[bytes] = []
+        """Roots of full trees, the largest first: one for each bit of the size that is set."""
+
+    def append(self, leaf: bytes) -> None:
+        """Add a leaf behind the others."""
+        node, size = leaf, self.size
+        while size & 1:
+            node, size = _node(self._peaks.pop(), node), size >> 1
+        self._peaks.append(node)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """Return what `root` returns for the same leaves."""
+        if not self._peaks:
+            return root([])
+        node = self._peaks[-1]
+        for peak in reversed(self._peaks[:-1]):
+            node = _node(peak, node)
+        return node
+
+
 def proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
     """Return what one needs, besides the leaf at `index`, to compute the root: the RFC's audit path."""
     if len(leaves) == 1:

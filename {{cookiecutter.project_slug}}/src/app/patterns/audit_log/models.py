@@ -1,4 +1,4 @@
-"""The three tables. Migration 0005_audit_log creates them."""
+"""The four tables. Migration 0005_audit_log creates them."""
 
 from sqlalchemy import (
     BigInteger,
@@ -12,6 +12,7 @@ from sqlalchemy import (
     Text,
     text,
 )
+from sqlalchemy.dialects.postgresql import INT8MULTIRANGE
 
 from app.kit.db import Base
 
@@ -32,7 +33,8 @@ audit_log = Table(
     Column("resource_id", Text, nullable=False),
     Column("before", LargeBinary),
     Column("after", LargeBinary),
-    PrimaryKeyConstraint("tenant_id", "id"),
+    # The last column because the table is partitioned by it.
+    PrimaryKeyConstraint("tenant_id", "id", "recorded_at"),
     Index("audit_log_id_idx", "id"),  # for the sealer, which reads all tenants' entries in one go
     Index("audit_log_resource_idx", "tenant_id", "resource_type", "resource_id", "id"),
     comment="Who did what to which; only ever appended to.",
@@ -62,4 +64,22 @@ audit_export = Table(
     Column("exported_at", DateTime(timezone=True), nullable=False, server_default=text("clock_timestamp()")),
     PrimaryKeyConstraint("tenant_id", "number"),
     comment="The last segment of each object in the write-once storage.",
+)
+
+audit_dropped = Table(
+    "audit_dropped",
+    Base.metadata,
+    Column("tenant_id", Text, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("partition", Text, nullable=False),
+    Column("first_id", BigInteger, nullable=False),
+    Column("last_id", BigInteger, nullable=False),
+    Column("entries", BigInteger, nullable=False),
+    Column("positions", INT8MULTIRANGE, nullable=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("previous", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("dropped_at", DateTime(timezone=True), nullable=False),
+    PrimaryKeyConstraint("tenant_id", "number"),
+    comment="Months of the audit log that are gone, chained per tenant.",
 )

@@ -21,7 +21,7 @@ _TENANTS = """
     )
     SELECT tenant_id FROM each_tenant WHERE tenant_id IS NOT NULL
 """
-_TENANTS_IN = tuple(text(_TENANTS.format(table=table)) for table in ("audit_log", "audit_seal", "audit_export"))
+_TABLES = ("audit_log", "audit_seal", "audit_export", "audit_dropped")
 
 # Which of them have a segment beyond the last exported one, and the number of that.
 _UNEXPORTED = text("""
@@ -38,11 +38,11 @@ _SEALS = text("""
     SELECT * FROM audit_seal WHERE tenant_id = :tenant AND number > :after ORDER BY number LIMIT :seals
 """)
 
-_ENTRIES = text("""
-    SELECT * FROM audit_log WHERE tenant_id = :tenant AND id > :after_id AND id <= :last_id ORDER BY id
-""")
+_ENTRIES = "SELECT * FROM {table} WHERE tenant_id = :tenant AND id > :after_id AND id <= :last_id ORDER BY id"
 
 _SEALED_ID = text("SELECT coalesce(max(last_id), 0) FROM audit_seal")
+
+_NEXT_NUMBER = text("SELECT coalesce(max(number), 0) + 1 FROM audit_seal WHERE tenant_id = :tenant")
 
 _NEWEST = text("""
     SELECT * FROM audit_log
@@ -76,9 +76,14 @@ class Proof:
 async def tenants(connection: AsyncConnection) -> Sequence[str]:
     """Return the tenants that have anything in one of the tables."""
     found: set[str] = set()
-    for in_one_table in _TENANTS_IN:
-        found |= set(await connection.scalars(in_one_table))
+    for table in _TABLES:
+        found |= set(await tenants_in(connection, table))
     return sorted(found)
+
+
+async def tenants_in(connection: AsyncConnection, table: str) -> Sequence[str]:
+    """Return the tenants of one table or partition, in order."""
+    return (await connection.scalars(text(_TENANTS.format(table=table)))).all()
 
 
 async def unexported(connection: AsyncConnection) -> Sequence[tuple[str, int]]:
@@ -97,16 +102,24 @@ async def sealed_id(connection: AsyncConnection) -> int:
     return int(await connection.scalar(_SEALED_ID) or 0)
 
 
+async def next_number(connection: AsyncConnection, tenant: str) -> int:
+    """Return the number that the next segment will have."""
+    return int(await connection.scalar(_NEXT_NUMBER, {"tenant": tenant}) or 0)
+
+
 async def seals(connection: AsyncConnection, tenant: str, *, after: int, limit: int) -> Sequence[Seal]:
     """Return the next seals after number `after`."""
     found = await connection.execute(_SEALS, {"tenant": tenant, "after": after, "seals": limit})
     return [Seal.from_row(row) for row in found]
 
 
-async def entries(connection: AsyncConnection, tenant: str, *, after_id: int, last_id: int) -> Sequence[Entry]:
-    """Return the entries after `after_id`, up to `last_id`."""
+async def entries(
+    connection: AsyncConnection, tenant: str, *, after_id: int, last_id: int, table: str = "audit_log"
+) -> Sequence[Entry]:
+    """Return the entries after `after_id`, up to `last_id`; `table` may be a partition."""
     bounds = {"tenant": tenant, "after_id": after_id, "last_id": last_id}
-    return [Entry(row.id, line_of(row)) for row in await connection.execute(_ENTRIES, bounds)]
+    found = await connection.execute(text(_ENTRIES.format(table=table)), bounds)
+    return [Entry(row.id, line_of(row)) for row in found]
 
 
 async def newest(
@@ -118,13 +131,16 @@ async def newest(
     return [Entry(row.id, line_of(row)) for row in found]
 
 
+async def seal_of(connection: AsyncConnection, tenant: str, id_: int) -> Seal | None:
+    """Return the seal whose segment has the place of an entry; None if there is none yet."""
+    row = (await connection.execute(_SEAL_OF, {"tenant": tenant, "id": id_})).one_or_none()
+    return Seal.from_row(row) if row else None
+
+
 async def proof_of(connection: AsyncConnection, tenant: str, entry: Entry) -> Proof | None:
     """Return the proof that an entry is sealed; None if it is not, or not as it is now."""
-    row = (await connection.execute(_SEAL_OF, {"tenant": tenant, "id": entry.id})).one_or_none()
-    if row is None:
-        return None
-    seal, leaf = Seal.from_row(row), merkle.leaf(entry.line)
-    if leaf not in seal.leaves:
+    seal, leaf = await seal_of(connection, tenant, entry.id), merkle.leaf(entry.line)
+    if seal is None or leaf not in seal.leaves:
         return None
     index = seal.leaves.index(leaf)
     return Proof(seal, index, merkle.proof(seal.leaves, index))

@@ -4,10 +4,11 @@ An entry's line is what is hashed and what is exported, byte by byte. A seal has
 difference can be pointed at; their root; and the hash of the seal before, so that it stands for all entries before it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any, Self
 
 import orjson
@@ -148,15 +149,48 @@ def line_of(row: Row[Any]) -> bytes:
     )
 
 
-def first_difference(seal: Seal, lines: Sequence[bytes]) -> tuple[int, str] | None:
-    """Return at which index `lines` differ from what was sealed, and how; None when they do not."""
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Where the entries of a segment are not what was sealed."""
+
+    how: str
+    entry: int | None
+    """The how-manieth of the segment, from 1; None where that cannot be told, as others beside it were dropped."""
+    line: bytes | None
+    """What is there; None if nothing is."""
+
+
+def first_difference(
+    seal: Seal, lines: Sequence[bytes], gone: Mapping[int, str] = MappingProxyType({})
+) -> Difference | None:
+    """Return where `lines` differ first from what was sealed; None when they do not.
+
+    `gone` are the indices of leaves whose entries were dropped, each with the partition that they went with.
+    """
+    left = [index for index in range(len(seal.leaves)) if index not in gone]
+    leaves = [seal.leaves[index] for index in left]
     found = [merkle.leaf(line) for line in lines]
-    for index, (leaf, sealed) in enumerate(zip(found, seal.leaves, strict=False)):
+    for line, leaf, index, sealed in zip(lines, found, left, leaves, strict=False):
         if leaf != sealed:
-            return index, _how(leaf, sealed, found, seal.leaves)
-    if len(found) == len(seal.leaves):
+            how = _how(leaf, sealed, found, leaves)
+            if how == "deleted":
+                return Difference(how, index + 1, None)
+            place = None if gone and how == "inserted" else index + 1
+            return _put_back(seal, leaf, line, gone) or Difference(how, place, line)
+    if len(found) < len(left):
+        return Difference("deleted", left[len(found)] + 1, None)
+    if len(found) == len(left):
         return None
-    return (len(seal.leaves), "inserted") if len(found) > len(seal.leaves) else (len(found), "deleted")
+    leaf, line = found[len(left)], lines[len(left)]
+    place = None if gone else len(left) + 1
+    return _put_back(seal, leaf, line, gone) or Difference("inserted", place, line)
+
+
+def _put_back(seal: Seal, leaf: bytes, line: bytes, gone: Mapping[int, str]) -> Difference | None:
+    for index, partition in gone.items():
+        if seal.leaves[index] == leaf:
+            return Difference(f"is there, and was recorded as dropped with {partition}", index + 1, line)
+    return None
 
 
 def _how(leaf: bytes, sealed: bytes, found: Sequence[bytes], leaves: Sequence[bytes]) -> str:

@@ -34,13 +34,9 @@ async def record(
     ids are references: an entry holds no personal data, so nothing in it ever has to be erased. The database refuses a
     `tenant` that the work in hand is not for.
     """
-    work = context.current()
-    span = trace.get_current_span().get_span_context()
     row = {
+        **work_in_hand(),
         "tenant_id": tenant,
-        "actor": work.actor,
-        "request_id": work.request_id,
-        "trace_id": trace.format_trace_id(span.trace_id) if span.is_valid else "",
         "action": action,
         "resource_type": resource_type,
         "resource_id": resource_id,
@@ -48,6 +44,14 @@ async def record(
         "after": digest(after),
     }
     await session.execute(_INSERT, row)
+
+
+def work_in_hand() -> dict[str, str]:
+    """Return the columns that say who acts, and in which request and trace."""
+    work = context.current()
+    span = trace.get_current_span().get_span_context()
+    trace_id = trace.format_trace_id(span.trace_id) if span.is_valid else ""
+    return {"actor": work.actor, "request_id": work.request_id, "trace_id": trace_id}
 
 
 def digest(state: State | None) -> bytes | None:

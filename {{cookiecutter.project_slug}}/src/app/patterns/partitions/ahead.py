@@ -12,6 +12,7 @@ from app.kit.clock import Clock
 from .catalogue import PartitionedTable, tables
 from .months import Month
 from .patience import PartitionSettings, patiently
+from .triggers import copy_triggers, triggers_off
 
 ADVISORY_LOCK = 0x7061_7274  # "part": any constant that no other lock of the database has
 # Not by to_regclass: behind the advisory lock it would remember that the name was free before it.
@@ -71,8 +72,8 @@ async def _take_from_default(
 ) -> int:
     """Move the rows of the month that came before it was made; nobody sees a moment in between.
 
-    Row-level security that is forced holds for the owner too, so it is not forced for these statements: whoever wants
-    the table waits for its lock until the transaction has ended.
+    Row-level security that is forced holds for the owner too, and a trigger may refuse to delete, so both are off for
+    these statements: whoever wants the table waits for its lock until the transaction has ended.
     """
     default, key = table.default_partition, table.key
     # The lock that attaching needs, before the first row moves: no writer may put a row there in between.
@@ -82,19 +83,21 @@ async def _take_from_default(
     )
     if guarded:
         await connection.execute(text(f"ALTER TABLE {default} NO FORCE ROW LEVEL SECURITY"))
-    moved = await connection.execute(
-        text(f"""
-            WITH gone AS (DELETE FROM {default} WHERE {key} >= '{first}' AND {key} < '{end}' RETURNING *)
-            INSERT INTO {name} SELECT * FROM gone
-        """)  # noqa: S608 - names from the catalogue, times from here
-    )
+    async with triggers_off(connection, default):  # to move is not to delete
+        moved = await connection.execute(
+            text(f"""
+                WITH gone AS (DELETE FROM {default} WHERE {key} >= '{first}' AND {key} < '{end}' RETURNING *)
+                INSERT INTO {name} SELECT * FROM gone
+            """)  # noqa: S608 - names from the catalogue, times from here
+        )
     if guarded:
         await connection.execute(text(f"ALTER TABLE {default} FORCE ROW LEVEL SECURITY"))
     return moved.rowcount
 
 
 async def _guard_like(connection: AsyncConnection, table: PartitionedTable, name: str) -> None:
-    """Close the way past the table: without a policy of its own, a partition read directly is empty for everybody."""
+    """Close the way past the table: a partition has its triggers, and without a policy is empty for who reads it."""
+    await copy_triggers(connection, table.name, name)
     secured = await connection.scalar(
         text("SELECT relrowsecurity FROM pg_class WHERE oid = to_regclass(:name)"), {"name": table.name}
     )
