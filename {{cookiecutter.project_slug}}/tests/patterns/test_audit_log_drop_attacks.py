@@ -263,6 +263,15 @@ async def test_no_record_of_several_can_be_deleted(twice: AsyncEngine, number: i
     assert str(await damage_in_database(twice)) == f"database: tenant acme, {DELETED[number]}"
 
 
+async def test_what_was_deleted_before_the_month_was_dropped_is_named(engine: AsyncEngine, store: MemoryStore) -> None:
+    """The record is about what was there: a drop does not cover up what was missing already."""
+    assert store.objects
+    await tamper(engine, "DELETE FROM audit_log WHERE id = 2")
+    await drop(engine, FIRST_MONTH)
+
+    assert str(await damage_in_database(engine)) == "database: tenant acme, segment 1, entry 2: deleted"
+
+
 async def test_a_month_that_is_dropped_without_a_word_is_named(log: AsyncEngine) -> None:
     """No trigger and no policy keeps an owner from dropping a table; the seals do not forget what was in it."""
     async with log.begin() as connection:
