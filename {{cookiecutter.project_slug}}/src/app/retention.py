@@ -5,10 +5,11 @@ is compared with its archive, and dropped; or put back, if rows have changed mea
 is not dropped: the others are deleted from it. A run that was cut off anywhere is gone on with by the next.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
+from typing import TypeAlias
 
 import structlog
 from sqlalchemy import text
@@ -16,13 +17,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.kit.clock import Clock
 from app.kit.object_storage import Store
-from app.patterns import archive, partitions, retention
+from app.patterns import archive, audit_log, partitions, retention
 from app.patterns.partitions import Month, PartitionedTable, PartitionSettings
 from app.patterns.retention import Rule
 
 _TENANTS = text("""
     SELECT EXISTS (SELECT FROM pg_attribute WHERE attrelid = to_regclass(:table) AND attname = 'tenant_id')
 """)
+Guard: TypeAlias = Callable[[AsyncConnection, str], Awaitable[None]]
+_GUARDED: dict[str, Guard] = {"audit_log": audit_log.before_drop}
+"""Tables of which only whole months go, when their pattern agrees and has noted it: it has an archive of its own."""
 _log = structlog.get_logger(__name__)
 
 
@@ -120,11 +124,13 @@ class Remover:
         """Remove a month as far as it may go.
 
         Raises:
-            CannotRemove: there is nowhere to archive to.
+            CannotRemove: there is nowhere to archive to, or the table's pattern does not agree.
             archive.ArchiveDamaged: the storage does not return what was written.
             partitions.PartitionBusy, StorageUnavailable: try again later.
             sqlalchemy.exc.DBAPIError: the login does not own the table, among others.
         """
+        if guard := _GUARDED.get(due.table.name):
+            return await self._drop_guarded(due, guard)
         if due.detached:
             return await self._drop(due, await self._read_archive(due))
         await partitions.open_to_owner(self._owner, self._settings, due.partition)
@@ -189,6 +195,35 @@ class Remover:
         await partitions.open_to_owner(self._owner, self._settings, due.partition, opened=False)
         _log.warning("retention.month_put_back", table=due.table.name, partition=due.partition)
         return Outcome.PUT_BACK
+
+    async def _drop_guarded(self, due: Due, guard: Guard) -> Outcome:
+        """Drop a month in the transaction in which `guard` agrees; if some of its rows are held, all stay."""
+        if due.rule.then != "drop":
+            raise CannotRemove(f"the rule for {due.table.name} must say drop: its pattern has an export of its own")
+
+        async def drop(connection: AsyncConnection) -> Outcome:
+            await retention.freeze(connection)
+            if await _any(connection, due.partition, due.kept):
+                return Outcome.KEPT
+            await guard(connection, due.partition)
+            await connection.execute(text(f"DROP TABLE {due.partition}"))
+            return Outcome.DROPPED
+
+        await partitions.open_to_owner(self._owner, self._settings, due.partition)
+        outcome = Outcome.KEPT
+        try:
+            busy = f"{due.month} was not dropped"
+            outcome = await partitions.patiently(self._owner, self._settings, due.table.name, busy, drop)
+        except audit_log.NotDroppable as exc:
+            raise CannotRemove(str(exc)) from exc
+        finally:
+            if outcome is Outcome.KEPT:
+                await partitions.open_to_owner(self._owner, self._settings, due.partition, opened=False)
+        if outcome is Outcome.KEPT:
+            _log.info("retention.month_kept", table=due.table.name, partition=due.partition)
+        else:
+            _log.info("retention.month_dropped", table=due.table.name, partition=due.partition)
+        return outcome
 
     async def _is_in(self, archived: Archived, due: Due) -> bool:
         async with self._owner.connect() as connection:

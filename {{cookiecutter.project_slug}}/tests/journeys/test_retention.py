@@ -3,60 +3,53 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.kit.db import DatabaseSettings, create_engine
 from app.kit.object_storage import FolderStore
 from app.patterns import retention
 from app.patterns.retention import Rule
 from app.retention import CannotRemove, Outcome, Remover
 from tests.support.old_orders import DUE, PATIENCE, count, exists, given_months, given_orders, rows, run
+from tests.support.plain_owner import plain_owner
 from tests.support.retention import PARTITION, archives, due_months, due_orders, hold, is_part, restored
 
 
 async def test_a_month_is_due_when_its_last_day_is_so_old(old_orders: AsyncEngine) -> None:
     """Not a moment earlier."""
     last = DUE.following.begins + timedelta(days=730)
-    assert [month.partition for month in await due_months(old_orders, at=last)] == [PARTITION, "order_timeline_2024_10"]
-    assert await due_months(old_orders, at=last - timedelta(microseconds=1)) == []
+    assert [month.partition for month in await due_months(old_orders, at=last)][:2] == [
+        PARTITION,
+        "order_timeline_2024_10",
+    ]
+    before = await due_months(old_orders, at=last - timedelta(microseconds=1))
+    assert {month.table.name for month in before} == {"audit_log"}
 
 
 async def test_it_is_archived_and_dropped(old_orders: AsyncEngine, remover: Remover, busy_store: FolderStore) -> None:
     """All of its rows and no others; they can be read from the archive alone."""
     before = await rows(old_orders, PARTITION)
 
-    for month in await due_months(old_orders):
+    for month in (await due_months(old_orders))[:2]:
         assert await remover.remove(month) is Outcome.DROPPED
 
     assert await count(old_orders, "orders") == await count(old_orders, "order_timeline") == 50
     assert not await exists(old_orders, PARTITION)
     assert await archives(busy_store) == {"orders/2024-10/1": 50}
     assert await restored(old_orders, busy_store, "orders/2024-10/1") == before
-    assert await due_months(old_orders) == []
+    assert {month.table.name for month in await due_months(old_orders)} == {"audit_log"}
 
 
-async def test_an_owner_without_any_other_right_can_do_it(
-    old_orders: AsyncEngine, database_url: str, busy_store: FolderStore
-) -> None:
+async def test_an_owner_without_any_other_right_can_do_it(old_orders: AsyncEngine, busy_store: FolderStore) -> None:
     """Forced row-level security hides a month's rows from the owner too, until the month leaves."""
-    await run(
-        old_orders, "DO $$ BEGIN CREATE ROLE plain_owner LOGIN; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
-    )
-    await run(old_orders, "GRANT CREATE ON SCHEMA public TO plain_owner", "ALTER TABLE legal_hold OWNER TO plain_owner")
-    for table in ("orders", "orders_default", PARTITION, DUE.following.partition_of("orders")):
-        await run(old_orders, f"ALTER TABLE {table} OWNER TO plain_owner")
-    url = make_url(database_url).set(username="plain_owner").render_as_string(hide_password=False)
-    owner = create_engine(DatabaseSettings.model_validate({"url": url}), application_name="test")
-    await run(old_orders, "INSERT INTO legal_hold (tenant, reason) VALUES ('globex', 'a matter')")
-
-    assert await Remover(owner, busy_store, PATIENCE).remove(await due_orders(old_orders)) is Outcome.KEPT
-    assert await count(old_orders, PARTITION) == 20
-    await run(old_orders, "UPDATE legal_hold SET released_at = now()")
-    assert await Remover(owner, busy_store, PATIENCE).remove(await due_orders(old_orders)) is Outcome.DROPPED
+    number = await hold(old_orders, "globex")
+    async with plain_owner(old_orders) as owner:
+        assert await Remover(owner, busy_store, PATIENCE).remove(await due_orders(old_orders)) is Outcome.KEPT
+        assert await count(old_orders, PARTITION) == 20
+        async with owner.begin() as connection:
+            await retention.release(connection, number)
+        assert await Remover(owner, busy_store, PATIENCE).remove(await due_orders(old_orders)) is Outcome.DROPPED
 
     assert await archives(busy_store) == {"orders/2024-10/1": 30, "orders/2024-10/2": 20}
-    await owner.dispose()
 
 
 async def test_held_rows_stay(old_orders: AsyncEngine, remover: Remover, busy_store: FolderStore) -> None:
@@ -123,4 +116,4 @@ async def test_a_table_with_the_name_of_a_month_is_left_alone(old_orders: AsyncE
     """Somebody's copy is neither dropped nor put into the table."""
     await run(old_orders, "CREATE TABLE orders_2024_01 (LIKE orders)")
 
-    assert [month.partition for month in await due_months(old_orders)] == [PARTITION, "order_timeline_2024_10"]
+    assert [month.partition for month in await due_months(old_orders)][:2] == [PARTITION, "order_timeline_2024_10"]

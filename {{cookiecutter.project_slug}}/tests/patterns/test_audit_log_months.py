@@ -1,4 +1,4 @@
-"""patterns/audit_log: a month whose entries are sealed and exported may be dropped, and it is written down what went."""
+"""patterns/audit_log: a month whose entries are sealed and exported may be dropped, and what went is written down."""
 
 import asyncio
 from collections.abc import AsyncIterator

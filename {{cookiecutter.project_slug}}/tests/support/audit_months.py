@@ -100,8 +100,9 @@ async def put(engine: AsyncEngine, *records: Record) -> None:
             INSERT INTO audit_dropped VALUES ('{record.tenant}', {record.number}, '{record.partition}',
                 {record.first_id}, {record.last_id}, {record.entries}, '{{{parts}}}', '\\x{row["root"].hex()}',
                 '\\x{row["previous"].hex()}', '\\x{row["hash"].hex()}', '{record.dropped_at.isoformat()}')
-            ON CONFLICT (tenant_id, number) DO UPDATE SET positions = excluded.positions, root = excluded.root,
-                entries = excluded.entries, previous = excluded.previous, hash = excluded.hash,
-                partition = excluded.partition, dropped_at = excluded.dropped_at
+            ON CONFLICT (tenant_id, number) DO UPDATE SET (partition, first_id, last_id, entries, positions, root,
+                previous, hash, dropped_at) = (excluded.partition, excluded.first_id, excluded.last_id,
+                excluded.entries, excluded.positions, excluded.root, excluded.previous, excluded.hash,
+                excluded.dropped_at)
             """,  # noqa: S608 - of this module's own words
         )

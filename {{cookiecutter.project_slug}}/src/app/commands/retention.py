@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from app.commands import CommandFailed, owner_engine
 from app.kit import object_storage
 from app.kit.clock import SystemClock
+from app.kit.context import Context, bind
 from app.kit.errors import Unavailable
 from app.kit.object_storage import Store
 from app.patterns import archive, partitions, retention
@@ -87,6 +88,14 @@ async def _plan(settings: Settings, _arguments: argparse.Namespace) -> None:
 async def _run(settings: Settings, _arguments: argparse.Namespace) -> None:
     """Remove what is due, the oldest months first. Run it every day; one that was cut off is gone on with."""
     configure_telemetry(settings)
+    with bind(Context(actor="retention")):  # what the audit log says about its own months
+        failed = await _remove_all(settings)
+    if failed:
+        raise CommandFailed(f"not all that is due was removed of {', '.join(failed)}; see the log, and run it again")
+
+
+async def _remove_all(settings: Settings) -> list[str]:
+    """Return the tables of which something is left that is due."""
     async with _owner(settings) as engine, _alone(engine):
         remover = Remover(engine, _store(settings), settings.partitions)
         async with engine.connect() as connection:
@@ -99,8 +108,7 @@ async def _run(settings: Settings, _arguments: argparse.Namespace) -> None:
                     await retention.completed(connection, table)
             else:
                 failed.append(table)
-    if failed:
-        raise CommandFailed(f"not all that is due was removed of {', '.join(failed)}; see the log, and run it again")
+    return failed
 
 
 async def _is_removed(remover: Remover, months: Sequence[Due], most: int) -> bool:

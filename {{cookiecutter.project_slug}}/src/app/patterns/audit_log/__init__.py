@@ -4,7 +4,8 @@ Use when: somebody will have to prove, to others, what was done and that nobody 
 Not when: one only wants to know for oneself - the log's lines tell, and cost less.
 Costs:    one insert per action, a sealer and an exporter in the worker, two objects per tenant and export.
 Fails:    worker down -> entries wait unsealed, and their age grows; storage down -> segments wait in the database;
-          a tampered segment is not exported, counted, and named by `app audit verify`.
+          a tampered segment is not exported, counted, and named by `app audit verify`; a month is not sealed and
+          exported -> it cannot be dropped.
 Copy:     this folder, kit/clock.py, kit/context.py, kit/db.py, kit/errors.py, kit/histogram.py, kit/instruments.py,
           kit/object_storage, kit/redaction.py, migration 0005_audit_log.
 Origin:   RFC 6962, Certificate Transparency (2013); Crosby and Wallach, Efficient Data Structures for Tamper-Evident

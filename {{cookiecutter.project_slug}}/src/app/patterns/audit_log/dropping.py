@@ -1,7 +1,7 @@
 """Dropping a month: whether it may go, and what is written down about it first.
 
-Only the tables' owner can drop one. Policies show it the seals, and no entries: those of the month it can read once row-
-level security is not forced on that one partition.
+Only the tables' owner can drop one. Policies show it the seals, and no entries: those of the month it can read once
+row-level security is not forced on that one partition.
 """
 
 from collections.abc import Sequence
