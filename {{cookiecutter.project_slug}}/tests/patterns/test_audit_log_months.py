@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from app.kit.clock import ManualClock, SystemClock
@@ -27,6 +28,7 @@ from tests.support.audit import (
 from tests.support.audit_months import (
     FEBRUARY,
     FIRST_MONTH,
+    INSERT,
     JANUARY,
     SECOND_MONTH,
     drop,
@@ -134,6 +136,18 @@ async def test_nobody_waits_for_the_records(engine: AsyncEngine, owner: AsyncEng
     assert await damage_in_database(engine) is None
 
 
+async def test_nobody_slips_an_entry_into_the_month(engine: AsyncEngine, owner: AsyncEngine) -> None:
+    """Between the record and the drop an entry of that month has to wait: it would go without a record."""
+    async with owner.begin() as connection:
+        await let_read(connection, FIRST_MONTH)
+    async with owner.begin() as connection, engine.begin() as writer:
+        await before_drop(connection, FIRST_MONTH)
+        await writer.execute(text("SET LOCAL lock_timeout = '50ms'"))
+
+        with pytest.raises(DBAPIError, match="lock timeout"):
+            await writer.execute(INSERT, {"at": JANUARY, "tenant": "acme"})
+
+
 async def test_a_month_may_be_dropped_while_one_verifies(
     engine: AsyncEngine, owner: AsyncEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,7 +248,7 @@ async def test_the_owner_sees_no_entry(engine: AsyncEngine, owner: AsyncEngine) 
     async with owner.connect() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM audit_log")) == 0
         assert await connection.scalar(text("SELECT count(*) FROM audit_seal")) == len(await sealed(engine)) == 5
-        with pytest.raises(Exception, match="row-level security"):
+        with pytest.raises(DBAPIError, match="row-level security"):
             await connection.execute(
                 text("""
                 INSERT INTO audit_log (tenant_id, actor, request_id, trace_id, action, resource_type, resource_id)
