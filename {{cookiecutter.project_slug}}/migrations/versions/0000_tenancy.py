@@ -16,9 +16,11 @@ def upgrade() -> None:
         op.execute(f"""
             DO $$
             BEGIN
-                CREATE ROLE {role} NOLOGIN NOBYPASSRLS;
+                IF to_regrole('{role}') IS NULL THEN  -- or made by whoever operates the database
+                    CREATE ROLE {role} NOLOGIN NOBYPASSRLS;
+                END IF;
             EXCEPTION WHEN duplicate_object OR unique_violation THEN
-                NULL;  -- made by whoever operates the database, or by another database's migration
+                NULL;  -- made by another database's migration, at this moment
             END
             $$
         """)

@@ -97,6 +97,23 @@ async def test_up_goes_to_the_newest_revision(operator: Operator, arguments: lis
     assert (told_again["event"], told_again["revision"]) == ("migrations.up_to_date", HEAD)
 
 
+async def test_an_owner_without_any_other_right_can_migrate(operator: Operator, postgres: PostgreSQL) -> None:
+    """A login that owns the database, where somebody else has made the service's roles: it makes no role itself."""
+    owner = f"owner_{uuid4().hex}"
+    await operator.migrate()  # as a superuser, in another database: roles are the server's
+    operator.sql(f"CREATE ROLE {owner} LOGIN")
+    postgres.drop_database(operator.database)
+    postgres.create_database(operator.database)
+    operator.sql(f"ALTER DATABASE {operator.database} OWNER TO {owner}")
+    url = postgres.url(operator.database).replace("postgres@", f"{owner}@", 1)
+
+    code, out, err = await operator.app("up", APP_MIGRATIONS__DATABASE_URL=url)
+
+    assert (code, err) == (0, "")
+    assert json.loads(out.splitlines()[-1])["event"] == "migrations.finished"
+    assert operator.sql("SELECT tableowner FROM pg_tables WHERE tablename = 'orders'") == owner
+
+
 async def test_the_plan_is_what_up_would_run(operator: Operator) -> None:
     """The plan is SQL: run by psql on another day it makes what `up` makes; nothing has happened before."""
     code, out, _ = await operator.app("plan")
