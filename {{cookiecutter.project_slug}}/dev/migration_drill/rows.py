@@ -13,6 +13,7 @@ _BY_TYPE = {
     "boolean": "false",
     "uuid": "gen_random_uuid()",
     "jsonb": "'{}'::jsonb",
+    "int8multirange": "int8multirange(int8range(n, n + 1))",
     "bytea": "sha256(n::text::bytea)",
     "date": "current_date",
     "timestamp with time zone": "clock_timestamp()",
