@@ -151,7 +151,8 @@ class Removal:
 
     def __init__(self, fleet: "Fleet", archives: Path) -> None:
         self.fleet = fleet
-        self._env = {"APP_RETENTION__ARCHIVE_URL": f"file://{archives}"}
+        # Months of other tables, which are empty, are due as well.
+        self._env = {"APP_RETENTION__ARCHIVE_URL": f"file://{archives}", "APP_RETENTION__MONTHS_PER_RUN": "100"}
 
     async def run(self) -> int:
         """Remove what is due."""
