@@ -21,6 +21,7 @@ from app.orders.routes import router
 from app.orders.service import Orders, OrderSettings
 from app.patterns.authentication import Principal
 from app.patterns.authentication.layer import SCOPE_KEY
+from app.patterns.idempotency import Idempotency, IdempotencySettings
 from app.patterns.outbox import Notifier
 
 _CALLER = Principal(actor="bench", tenant="bench", scopes=frozenset({"orders:read", "orders:write"}))
@@ -64,6 +65,7 @@ def bare(
         await opened.dispose()
 
     app = FastAPI(lifespan=lifespan, middleware=middleware)
+    app.state.idempotency = Idempotency(IdempotencySettings(), SystemClock(), route_of=lambda _scope: "/v1/orders")
     v1 = APIRouter(prefix="/v1")
     v1.include_router(router)
     app.include_router(v1)
