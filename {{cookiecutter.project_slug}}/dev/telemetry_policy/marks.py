@@ -10,7 +10,7 @@ _MARK = re.compile(
          (?P<mark>[ ]*[#][ ]policy:[ ](?P<key>[\w.]+) (?:[ ]x[ ](?P<factor>\d+))?)$""",
     re.MULTILINE | re.VERBOSE,
 )
-_BLOCK = re.compile(r"(<!-- policy: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_BLOCK = re.compile(r"(<!-- (?:policy|ops): (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def with_values(text: str, policy: Policy) -> str:
@@ -23,7 +23,7 @@ def with_values(text: str, policy: Policy) -> str:
 
 
 def with_blocks(text: str, blocks: dict[str, str]) -> str:
-    """Return a Markdown `text` with each block between `<!-- policy: name -->` and `<!-- end -->` replaced."""
+    """Return a Markdown `text` with each block between `<!-- policy: name -->` (or `ops`) and `<!-- end -->` new."""
     return _BLOCK.sub(lambda found: f"{found[1]}\n{blocks[found[2]]}\n{found[3]}", text)
 
 

@@ -41,6 +41,8 @@ class Declaration(NamedTuple):
     """The most combinations of label values, `OTHER` included."""
     series: int
     """The most time series: one per label set or bucket of it, and one per label that counts its overflows."""
+    bounds: tuple[float, ...] = ()
+    """Of a histogram, the upper bounds of its buckets."""
 
 
 DECLARED: dict[str, Declaration] = {}
@@ -175,7 +177,7 @@ def histogram(
     if sorted(set(buckets)) != list(buckets) or any(float(bound).is_integer() for bound in buckets):
         # `le="1"` and `le="1.0"` are two spellings of one bound, and exporters do not agree on either.
         raise ValueError(f"{name}: bounds must rise, and none may be a whole number")
-    declare(name, "histogram", labels, limit=limit, each=len(buckets) + 3)  # +Inf, sum, count
+    declare(name, "histogram", labels, limit=limit, bounds=buckets)
     if labels is None:
         alone = Distribution(buckets)
         registry.register(Histogram(name, documentation, (), lambda: [((), alone)]))
@@ -185,16 +187,17 @@ def histogram(
     return guarded
 
 
-def declare(name: str, kind: str, labels: Labels | None, *, limit: int = _LIMIT, each: int = 1) -> str:
+def declare(name: str, kind: str, labels: Labels | None, *, limit: int = _LIMIT, bounds: Sequence[float] = ()) -> str:
     """Note how far a metric may grow, and return its name: for collectors that keep to such bounds by themselves."""
+    each = len(bounds) + 3 if bounds else 1  # +Inf, sum, count
     if labels is None:
-        DECLARED[name] = Declaration(kind, {}, 1, each)
+        DECLARED[name] = Declaration(kind, {}, 1, each, tuple(bounds))
         return name
     known = prod(1 if isinstance(values, int) else len(values) for values in labels.values())
     if known >= limit:
         raise ValueError(f"{name}: {known} sets of known label values, and room for {limit - 1}")
     label_sets = min(limit, prod(map(_most, labels.values())))
-    DECLARED[name] = Declaration(kind, labels, label_sets, label_sets * each + len(labels) + 1)
+    DECLARED[name] = Declaration(kind, labels, label_sets, label_sets * each + len(labels) + 1, tuple(bounds))
     return name
 
 

@@ -1,0 +1,31 @@
+"""Everything that follows from the sources, by the file that it is written to."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from dev.environment import ROOT
+from dev.ops import rule_tests, rules, slos, tables
+from dev.telemetry_policy.marks import with_blocks
+
+FOLDER = ROOT / "ops" / "generated"
+PAGE = ROOT / "docs" / "slo.md"
+
+
+def outputs() -> Mapping[Path, str]:
+    """Return what each file must hold.
+
+    Raises:
+        BadSource: a source cannot be used.
+    """
+    levels = slos.read()
+    made = {f"prometheus/{name}": text for name, text in rules.rule_files(levels).items()}
+    made |= {f"tests/{name}": text for name, text in rule_tests.test_files(levels).items()}
+    return {
+        **{FOLDER / name: text for name, text in made.items()},
+        PAGE: with_blocks(PAGE.read_text(), tables.blocks(levels)),
+    }
+
+
+def there() -> list[Path]:
+    """Return the files of the folder in which everything is generated."""
+    return [path for path in FOLDER.rglob("*") if path.is_file()]

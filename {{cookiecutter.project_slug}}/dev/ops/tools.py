@@ -1,0 +1,61 @@
+"""Prometheus's own programs: of the machine, or else taken out of Debian's packages, without installing anything."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+PACKAGES = {
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
+    "prometheus-alertmanager": "prometheus-alertmanager",
+    "amtool": "prometheus-alertmanager",
+    "prometheus-blackbox-exporter": "prometheus-blackbox-exporter",
+}
+"""By program: the package of Debian and Ubuntu that has it."""
+_SECONDS = 300
+
+
+class ToolMissing(Exception):
+    """A program is not here, and cannot be had; the message says how to get it."""
+
+
+def find(program: str) -> Path:
+    """Return where a program is.
+
+    Raises:
+        ToolMissing: neither on this machine, nor to be had by apt-get.
+    """
+    if on_path := shutil.which(program):
+        return Path(on_path)
+    package = PACKAGES[program]
+    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "service-ops" / package
+    path = folder / "usr" / "bin" / program
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{package}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            _unpack(package, folder)
+    return path
+
+
+def _unpack(package: str, folder: Path) -> None:
+    advice = f"apt-get install --no-install-recommends {package}"
+    if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
+        raise ToolMissing(f"{package} is not installed, and there is no apt-get: {advice}, or the like on your system")
+    with tempfile.TemporaryDirectory(dir=folder.parent) as work:
+        for attempt in ("as it is", "updated"):
+            if attempt == "updated":  # a fresh machine knows of no package yet
+                _run(["apt-get", "update"], work)
+            if _run(["apt-get", "download", package], work) == 0:
+                break
+        found = list(Path(work).glob("*.deb"))
+        if not found or _run(["dpkg-deb", "-x", str(found[0]), "unpacked"], work):
+            raise ToolMissing(f"{package} cannot be downloaded here: {advice}")
+        (Path(work) / "unpacked").rename(folder)
+
+
+def _run(command: list[str], folder: str) -> int:
+    return subprocess.run(command, cwd=folder, capture_output=True, timeout=_SECONDS, check=False).returncode
