@@ -96,14 +96,14 @@ def _counters(slo: Slo, instance: str, *, good: int, bad: int, steps: int) -> It
     metric = slo.events.metric
     if slo.within_seconds is None:
         ((label, pattern),) = slo.bad.items()
-        yield {"series": f'{metric}_count{{{own}, {label}="200"}}', "values": f"0+{good}x{steps}"}
+        yield {"series": f'{slo.events.counter}{{{own}, {label}="200"}}', "values": f"0+{good}x{steps}"}
         if bad:
             yield {
-                "series": f'{metric}_count{{{own}, {label}="{pattern.replace(".", "0")}"}}',
+                "series": f'{slo.events.counter}{{{own}, {label}="{pattern.replace(".", "0")}"}}',
                 "values": f"0+{bad}x{steps}",
             }
         return
-    yield {"series": f"{metric}_count{{{own}}}", "values": f"0+{good + bad}x{steps}"}
+    yield {"series": f"{slo.events.counter}{{{own}}}", "values": f"0+{good + bad}x{steps}"}
     yield {"series": f'{metric}_bucket{{{own}, le="{slo.within_seconds}"}}', "values": f"0+{good}x{steps}"}
 
 

@@ -62,12 +62,12 @@ def _recording(name: str, slo: Slo, slos: Slos) -> list[Rule]:
 
 
 def _events(slo: Slo, window: str) -> str:
-    return _increase(f"{slo.events.metric}_count", slo.events.where, {}, window)
+    return _increase(slo.events.counter, slo.events.where, {}, window)
 
 
 def _bad_events(slo: Slo, window: str) -> str:
     if slo.within_seconds is None:
-        bad = _increase(f"{slo.events.metric}_count", slo.events.where, slo.bad, window)
+        bad = _increase(slo.events.counter, slo.events.where, slo.bad, window)
         return f"({bad} or 0 * {_events(slo, window)})"  # where nothing was ever bad there is no series
     good = _increase(f"{slo.events.metric}_bucket", {**slo.events.where, "le": str(slo.within_seconds)}, {}, window)
     return f"({_events(slo, window)} - {good})"

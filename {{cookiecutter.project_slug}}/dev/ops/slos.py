@@ -2,13 +2,13 @@
 
 import importlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from app.kit.instruments import DECLARED
+from app.kit.instruments import DECLARED, Declaration
 from dev.environment import ROOT
 from dev.ops.durations import Duration, seconds
 from dev.ops.lines import Document, Place
@@ -49,6 +49,11 @@ class Events(_Part):
 
     metric: str
     where: dict[str, str] = {}
+
+    @property
+    def counter(self) -> str:
+        """The series that counts them: a histogram has one for that."""
+        return f"{self.metric}_count" if _is_histogram(self.metric) else self.metric
 
 
 class Slo(_Part):
@@ -96,44 +101,48 @@ def read(document: Document | None = None) -> Slos:
 
 
 def _mistakes(found: Slos) -> Iterator[tuple[Place, str]]:
-    bounds = _bounds()
+    for module in ("app.main", "app.worker"):  # whose code declares all metrics
+        importlib.import_module(module)
     for name, slo in found.slos.items():
-        metric, at = slo.events.metric, ("slos", name)
-        if metric not in bounds:
-            yield (*at, "events", "metric"), f"{metric} is no histogram of this service; see docs/metrics.md"
+        at = ("slos", name)
+        metric = DECLARED.get(slo.events.metric)
+        if metric is None or metric.kind not in ("histogram", "counter"):
+            why = f"{slo.events.metric} is neither a histogram nor a counter of this service; see docs/metrics.md"
+            yield (*at, "events", "metric"), why
             continue
-        known = DECLARED[metric].labels
-        for place, labels in (((*at, "events", "where"), slo.events.where), ((*at, "bad"), slo.bad)):
-            for label, value in labels.items():
-                if label not in known:
-                    yield (*place, label), f"{metric} has no label {label}, but {', '.join(known) or 'none'}"
-                elif place[-1] == "bad" and not _is_regex(value):
-                    yield (*place, label), f"{value!r} is no regular expression"
-        if slo.within_seconds is not None and slo.within_seconds not in bounds[metric]:
-            written = ", ".join(map(str, bounds[metric]))
+        yield from _wrong_labels((*at, "events", "where"), slo.events.metric, metric, slo.events.where, re.escape)
+        yield from _wrong_labels((*at, "bad"), slo.events.metric, metric, slo.bad, str)
+        if slo.within_seconds is not None and slo.within_seconds not in metric.bounds:
+            these = f"these are: {', '.join(map(str, metric.bounds))}" if metric.bounds else "it has none"
             yield (
                 (*at, "within_seconds"),
-                f"{slo.within_seconds} is no bound of a bucket of {metric}; these are: {written}",
+                f"{slo.within_seconds} is no bound of a bucket of {slo.events.metric}; {these}",
             )
         for index, rate in enumerate(found.burn_rates):
-            factor = rate.factor(found.window_days)
-            if factor * slo.budget >= 1:
-                ratio = (
-                    f"{float(factor):g} times the budget of {name} is {float(factor * slo.budget):.0%} of all events"
-                )
-                yield ("burn_rates", index), f"it cannot be reached: {ratio}"
+            share = rate.factor(found.window_days) * slo.budget
+            if share >= 1:
+                factor = float(rate.factor(found.window_days))
+                why = f"it cannot be reached: {factor:g} times the budget of {name} is {float(share):.0%} of all events"
+                yield ("burn_rates", index), why
 
 
-def _bounds() -> dict[str, tuple[float, ...]]:
-    """Return the bounds of each histogram that the code of the service declares."""
-    for module in ("app.main", "app.worker"):
-        importlib.import_module(module)
-    return {name: declared.bounds for name, declared in DECLARED.items() if declared.bounds}
+def _wrong_labels(
+    place: Place, name: str, metric: Declaration, chosen: dict[str, str], pattern: Callable[[str], str]
+) -> Iterator[tuple[Place, str]]:
+    """Yield what is wrong with a choice of series, whose values `pattern` turns into regular expressions."""
+    for label, value in chosen.items():
+        if label not in metric.labels:
+            yield (*place, label), f"{name} has no label {label}, but {', '.join(metric.labels) or 'none'}"
+            continue
+        try:
+            matches = re.compile(pattern(value)).fullmatch
+        except re.error:
+            yield (*place, label), f"{value!r} is no regular expression"
+            continue
+        values = metric.labels[label]
+        if not isinstance(values, int) and not any(map(matches, values)):
+            yield (*place, label), f"{value!r} is none of its values: {', '.join(values)}"
 
 
-def _is_regex(value: str) -> bool:
-    try:
-        re.compile(value)
-    except re.error:
-        return False
-    return True
+def _is_histogram(metric: str) -> bool:
+    return metric in DECLARED and DECLARED[metric].kind == "histogram"

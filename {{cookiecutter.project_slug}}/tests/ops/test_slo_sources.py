@@ -17,12 +17,17 @@ MISTAKES = {
     "an unknown metric": (
         "events: {metric: inbox_delivery_delay_seconds}",
         "events: {metric: inbox_delay_seconds}",
-        "slos.event-delivery.events.metric: inbox_delay_seconds is no histogram of this service; see docs/metrics.md",
+        "slos.event-delivery.events.metric: inbox_delay_seconds is neither a histogram nor a counter of this service",
     ),
     "an unknown label": (
         "bad: {http_response_status_code: 5..}",
         "bad: {status: 5..}",
         "slos.buy-availability.bad.status: http_server_request_duration_seconds has no label status, but http_route",
+    ),
+    "a value that no series has": (
+        "bad: {outcome: keys_unavailable}",
+        "bad: {outcome: keys_missing}",
+        "slos.login.bad.outcome: 'keys_missing' is none of its values: accepted, keys_unavailable, missing",
     ),
     "no regular expression": (
         "bad: {http_response_status_code: 5..}",

@@ -1,5 +1,7 @@
 """Authentication as a client meets it: a small service over a socket, with the layers in their production order."""
 
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -8,6 +10,7 @@ from typing import Annotated
 import httpx
 import pytest
 from fastapi import Depends, FastAPI
+from prometheus_client import REGISTRY
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -85,6 +88,25 @@ def bearer(**claims: object) -> dict[str, str]:
     return {"Authorization": f"Bearer {ISSUER.mint(scope='orders:read', claims=claims)}"}
 
 
+def forged(**header: object) -> dict[str, str]:
+    """Return the header for a token with a wrong signature, whose own header says this."""
+    head, payload, _ = ISSUER.mint(scope="orders:read").split(".")
+    told = json.loads(urlsafe_b64decode(head + "==")) | header
+    changed = urlsafe_b64encode(json.dumps(told).encode()).rstrip(b"=").decode()
+    return {"Authorization": f"Bearer {changed}.{payload}.{'A' * 86}"}
+
+
+def counted() -> dict[tuple[str, str], float]:
+    """Return what this process has counted, by metric and label."""
+    return {
+        (sample.name, next(iter(sample.labels.values()))): sample.value
+        for family in REGISTRY.collect()
+        if family.name in ("authentication_tokens", "authorization_refusals")
+        for sample in family.samples
+        if sample.name.endswith("_total")
+    }
+
+
 def test_caller_with_the_scope_gets_in(url: str) -> None:
     """The route learns actor and tenant from the token."""
     answer = httpx.get(f"{url}/orders", headers=bearer(sub="user-1", tenant="globex"))
@@ -140,6 +162,54 @@ def test_caller_is_turned_away_with_a_problem(
     assert answer.headers.get("WWW-Authenticate") == ("Bearer" if status == 401 else None)
 
 
+@pytest.mark.parametrize(
+    ("path", "headers", "metric", "labels"),
+    [
+        ("/orders", bearer(), "authentication_tokens_total", {"outcome": "accepted"}),
+        ("/orders", bearer(exp=1), "authentication_tokens_total", {"outcome": "expired"}),
+        ("/orders", bearer(nbf=10**11), "authentication_tokens_total", {"outcome": "not_yet_valid"}),
+        ("/orders", bearer(aud="billing"), "authentication_tokens_total", {"outcome": "audience"}),
+        ("/orders", bearer(iss="https://other.example"), "authentication_tokens_total", {"outcome": "issuer"}),
+        ("/orders", bearer(tenant="ACME"), "authentication_tokens_total", {"outcome": "claims"}),
+        ("/orders", bearer(sub=None), "authentication_tokens_total", {"outcome": "claims"}),
+        ("/open", {"Authorization": "Basic dTpw"}, "authentication_tokens_total", {"outcome": "malformed"}),
+        ("/orders", forged(alg="none"), "authentication_tokens_total", {"outcome": "algorithm"}),
+        ("/orders", forged(kid="another"), "authentication_tokens_total", {"outcome": "unknown_key"}),
+        ("/orders", forged(), "authentication_tokens_total", {"outcome": "signature"}),
+        ("/orders", {}, "authorization_refusals_total", {"reason": "no_token"}),
+        ("/orders", bearer(scope="orders:write"), "authorization_refusals_total", {"reason": "scope"}),
+    ],
+    ids=[
+        "accepted",
+        "expired",
+        "not yet valid",
+        "audience",
+        "issuer",
+        "tenant",
+        "subject",
+        "scheme",
+        "algorithm",
+        "key",
+        "signature",
+        "no token",
+        "scope",
+    ],
+)
+def test_what_came_of_it_is_counted(
+    url: str, path: str, headers: dict[str, str], metric: str, labels: dict[str, str]
+) -> None:
+    """Each token by the rule that it broke, each caller by what was lacking; and under nothing else."""
+    before = counted()
+    httpx.get(f"{url}{path}", headers=headers)
+    after = counted()
+
+    grown = {series: int(value - before[series]) for series, value in after.items() if value != before[series]}
+    expected = {(metric, *labels.values()): 1}
+    if labels == {"reason": "scope"}:
+        expected["authentication_tokens_total", "accepted"] = 1
+    assert grown == expected
+
+
 def test_scheme_is_compared_without_case(url: str) -> None:
     """`bearer` is `Bearer` (RFC 9110, section 11.1)."""
     answer = httpx.get(f"{url}/orders", headers={"Authorization": f"bearer {ISSUER.mint(scope='orders:read')}"})
@@ -159,6 +229,7 @@ def test_api_description_names_the_scheme_and_the_scope(url: str) -> None:
 
 def test_keys_that_cannot_be_had_are_a_503() -> None:
     """With the issuer down from the start, the caller is told to come back, and open routes still answer."""
+    before = counted()["authentication_tokens_total", "keys_unavailable"]
     with serving(service("http://127.0.0.1:9/jwks")) as url:
         refused = httpx.get(f"{url}/orders", headers=bearer())
         open_route = httpx.get(f"{url}/open")
@@ -169,3 +240,4 @@ def test_keys_that_cannot_be_had_are_a_503() -> None:
         refused.headers["Retry-After"],
     ) == (503, "keys_unavailable", "5")
     assert open_route.status_code == 200
+    assert counted()["authentication_tokens_total", "keys_unavailable"] == before + 1

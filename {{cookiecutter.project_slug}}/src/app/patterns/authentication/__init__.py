@@ -7,7 +7,8 @@ Not when: a token must stop working the second it is revoked - ask the issuer (R
 Costs:    about 80 us of CPU for the first sight of a token, about 4 us afterwards; one fetch of keys per few minutes.
 Fails:    issuer down -> known keys keep working for a day, without any key 503 `keys_unavailable`; a bad token -> 401
           `unauthenticated` (fail closed); unknown key ids -> one fetch per cooldown, however many requests bring them.
-Copy:     this folder, kit/context.py, kit/clock.py, kit/errors.py, kit/redaction.py; map `Unauthenticated` to 401.
+Copy:     this folder, kit/clock.py, kit/context.py, kit/errors.py, kit/histogram.py, kit/instruments.py,
+          kit/redaction.py; map `Unauthenticated` to 401.
 Origin:   JSON Web Token Best Current Practices, RFC 8725.
 """
 

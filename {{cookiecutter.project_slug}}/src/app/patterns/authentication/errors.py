@@ -7,7 +7,23 @@ Unavailable
 └── KeysUnavailable    nobody can be recognised, because the issuer's keys cannot be had
 """
 
+from typing import Literal
+
 from app.kit.errors import Forbidden, Unavailable
+
+Reason = Literal[
+    "missing",
+    "malformed",
+    "algorithm",
+    "unknown_key",
+    "signature",
+    "issuer",
+    "audience",
+    "claims",
+    "expired",
+    "not_yet_valid",
+]
+"""Which rule a token broke, for whoever counts."""
 
 
 class Unauthenticated(Forbidden):
@@ -15,6 +31,10 @@ class Unauthenticated(Forbidden):
 
     code = "unauthenticated"
     title = "Authentication required"
+
+    def __init__(self, detail: str, reason: Reason) -> None:
+        super().__init__(detail)
+        self.reason = reason
 
 
 class InsufficientScope(Forbidden):

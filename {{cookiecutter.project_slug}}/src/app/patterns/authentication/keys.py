@@ -54,7 +54,7 @@ class KeySet:
             raise KeysUnavailable("Tokens cannot be verified at the moment.", retry_after_seconds=seconds)
         key = self._keys.get(kid)
         if key is None:
-            raise Unauthenticated("The token is signed with a key that its issuer does not publish.")
+            raise Unauthenticated("The token is signed with a key that its issuer does not publish.", "unknown_key")
         return key
 
     def _age(self) -> float:

@@ -16,20 +16,20 @@ import jwt
 from app.kit.clock import Clock
 from app.kit.redaction import redact
 
-from .errors import Unauthenticated
+from .errors import Reason, Unauthenticated
 from .keys import KeySet
 from .settings import AuthenticationSettings
 
 _TENANT = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _SUBJECT = re.compile(r"[\x21-\x7e]{1,255}")  # printable and without spaces: it goes into logs and headers
 _MAX_KID_LENGTH = 256
-_REFUSALS: Mapping[type[jwt.PyJWTError], str] = {
-    jwt.InvalidSignatureError: "The token's signature does not match.",
-    jwt.InvalidAudienceError: "The token is not meant for this service.",
-    jwt.InvalidIssuerError: "The token comes from another issuer.",
-    jwt.exceptions.InvalidSubjectError: "The token names no valid subject.",
-    jwt.MissingRequiredClaimError: "The token lacks a required claim: iss, aud, sub or exp.",
-    jwt.PyJWTError: "The token is malformed.",
+_REFUSALS: Mapping[type[jwt.PyJWTError], tuple[str, Reason]] = {
+    jwt.InvalidSignatureError: ("The token's signature does not match.", "signature"),
+    jwt.InvalidAudienceError: ("The token is not meant for this service.", "audience"),
+    jwt.InvalidIssuerError: ("The token comes from another issuer.", "issuer"),
+    jwt.exceptions.InvalidSubjectError: ("The token names no valid subject.", "claims"),
+    jwt.MissingRequiredClaimError: ("The token lacks a required claim: iss, aud, sub or exp.", "claims"),
+    jwt.PyJWTError: ("The token is malformed.", "malformed"),
 }
 
 
@@ -70,7 +70,7 @@ class TokenVerifier:
             KeysUnavailable: no key can be had to check it with.
         """
         if len(token) > self._settings.max_token_bytes:
-            raise Unauthenticated("The token is too long.")
+            raise Unauthenticated("The token is too long.", "malformed")
         # Verified tokens are kept by digest, so that a memory dump holds no usable token.
         digest = hashlib.sha256(token.encode(errors="surrogatepass")).digest()
         seen = self._verified.get(digest)
@@ -103,16 +103,16 @@ class TokenVerifier:
         except jwt.PyJWTError as exc:
             raise _refusal(exc) from exc
         except (ValueError, RecursionError) as exc:  # numbers with 5000 digits, nesting without end
-            raise Unauthenticated("The token is malformed.") from exc
+            raise Unauthenticated("The token is malformed.", "malformed") from exc
 
     def _principal(self, claims: Mapping[str, Any]) -> Principal:
         tenant, subject, scope = claims.get("tenant"), claims.get("sub"), claims.get("scope", "")
         if not isinstance(tenant, str) or not _TENANT.fullmatch(tenant):
-            raise Unauthenticated("The token names no valid tenant.")
+            raise Unauthenticated("The token names no valid tenant.", "claims")
         if not isinstance(subject, str) or not _SUBJECT.fullmatch(subject):
-            raise Unauthenticated("The token names no valid subject.")
+            raise Unauthenticated("The token names no valid subject.", "claims")
         if not isinstance(scope, str):
-            raise Unauthenticated("The token's scope is malformed.")
+            raise Unauthenticated("The token's scope is malformed.", "claims")
         return Principal(actor=self._actor(subject), tenant=tenant, scopes=frozenset(scope.split()))
 
     def _actor(self, subject: str) -> str:
@@ -127,7 +127,7 @@ class TokenVerifier:
         _check_not_expired(expires_at, now, leeway)
         for claim in ("nbf", "iat"):
             if claim in claims and _seconds(claims[claim]) > now + leeway:
-                raise Unauthenticated("The token is not valid yet.")
+                raise Unauthenticated("The token is not valid yet.", "not_yet_valid")
         return expires_at
 
     def _now(self) -> float:
@@ -145,31 +145,31 @@ def _key_id(token: str, settings: AuthenticationSettings) -> str:
     try:
         header = jwt.get_unverified_header(token)
     except (jwt.PyJWTError, ValueError, RecursionError) as exc:
-        raise Unauthenticated("The token is malformed.") from exc
+        raise Unauthenticated("The token is malformed.", "malformed") from exc
     if header.get("alg") not in settings.algorithms:
-        raise Unauthenticated("The token's signature algorithm is not accepted.")
+        raise Unauthenticated("The token's signature algorithm is not accepted.", "algorithm")
     kid = header.get("kid")
     if not isinstance(kid, str) or not 0 < len(kid) <= _MAX_KID_LENGTH:
-        raise Unauthenticated("The token does not name its key.")
+        raise Unauthenticated("The token does not name its key.", "unknown_key")
     return kid
 
 
 def _check_not_expired(expires_at: float, now: float, leeway: float) -> None:
     if expires_at <= now - leeway:
-        raise Unauthenticated("The token has expired.")
+        raise Unauthenticated("The token has expired.", "expired")
 
 
 def _seconds(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Unauthenticated("The token's times are malformed.")
+        raise Unauthenticated("The token's times are malformed.", "claims")
     try:
         seconds = float(value)
     except OverflowError as exc:
-        raise Unauthenticated("The token's times are malformed.") from exc
+        raise Unauthenticated("The token's times are malformed.", "claims") from exc
     if not math.isfinite(seconds):
-        raise Unauthenticated("The token's times are malformed.")
+        raise Unauthenticated("The token's times are malformed.", "claims")
     return seconds
 
 
 def _refusal(exc: jwt.PyJWTError) -> Unauthenticated:
-    return Unauthenticated(next(_REFUSALS[cls] for cls in type(exc).__mro__ if cls in _REFUSALS))
+    return Unauthenticated(*next(_REFUSALS[cls] for cls in type(exc).__mro__ if cls in _REFUSALS))
