@@ -32,7 +32,7 @@ def find(program: str) -> Path:
         return Path(on_path)
     package = PACKAGES[program]
     folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "service-ops" / package
-    path = folder / "usr" / "bin" / program
+    path = folder / program
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{package}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -54,7 +54,7 @@ def _unpack(package: str, folder: Path) -> None:
         found = list(Path(work).glob("*.deb"))
         if not found or _run(["dpkg-deb", "-x", str(found[0]), "unpacked"], work):
             raise ToolMissing(f"{package} cannot be downloaded here: {advice}")
-        (Path(work) / "unpacked").rename(folder)
+        (Path(work) / "unpacked" / "usr" / "bin").rename(folder)
 
 
 def _run(command: list[str], folder: str) -> int:
