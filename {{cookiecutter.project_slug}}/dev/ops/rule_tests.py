@@ -90,21 +90,26 @@ def _recording_tests(name: str, slo: Slo, slos: Slos) -> Iterator[Test]:
 
 
 def _counters(slo: Slo, instance: str, *, good: int, bad: int, steps: int) -> Iterator[dict[str, str]]:
-    """Yield the series of a histogram that counts so many events in each step."""
+    """Yield series that count so many events in each step; those of instance b start anew halfway."""
     labels = ", ".join([f'{label}="{value}"' for label, value in slo.events.where.items()])
     own = ", ".join(filter(None, [_SERVICE, f'instance="{instance}"', labels]))
     metric = slo.events.metric
+
+    def values(each: int) -> str:
+        half = steps // 2
+        return f"0+{each}x{half} 0+{each}x{steps - half - 1}" if instance == "b" else f"0+{each}x{steps}"
+
     if slo.within_seconds is None:
         ((label, pattern),) = slo.bad.items()
-        yield {"series": f'{slo.events.counter}{{{own}, {label}="200"}}', "values": f"0+{good}x{steps}"}
+        yield {"series": f'{slo.events.counter}{{{own}, {label}="200"}}', "values": values(good)}
         if bad:
             yield {
                 "series": f'{slo.events.counter}{{{own}, {label}="{pattern.replace(".", "0")}"}}',
-                "values": f"0+{bad}x{steps}",
+                "values": values(bad),
             }
         return
-    yield {"series": f"{slo.events.counter}{{{own}}}", "values": f"0+{good + bad}x{steps}"}
-    yield {"series": f'{metric}_bucket{{{own}, le="{slo.within_seconds}"}}', "values": f"0+{good}x{steps}"}
+    yield {"series": f"{slo.events.counter}{{{own}}}", "values": values(good + bad)}
+    yield {"series": f'{metric}_bucket{{{own}, le="{slo.within_seconds}"}}', "values": values(good)}
 
 
 def _expect(expr: str, at: int, values: Mapping[str, float], name: str) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class Slo(_Part):
     impact: Sentence = Field(description="What users notice when it is broken.")
     objective: float = Field(gt=0, lt=100)
     events: Events
-    bad: dict[str, str] = {}
+    bad: dict[str, str] = Field({}, max_length=1)
     within_seconds: float | None = None
     min_bad_events: int = Field(ge=1)
 

@@ -1,9 +1,7 @@
 """`app retention`, as an operator uses it: processes of their own on a real PostgreSQL, killed at every step."""
 
-import asyncio
 import re
 import signal
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,8 +13,9 @@ from app.commands.retention import ADVISORY_LOCK
 from app.kit.object_storage import FolderStore
 from app.patterns import archive
 from app.patterns.partitions import Month
-from dev.environment import ROOT, machine_variables
+from dev.environment import ROOT
 from tests.support.app_command import Ended, app, operators_variables
+from tests.support.app_command import run as run_python
 from tests.support.old_orders import count, exists, given_months, given_orders, rows, run
 
 OLD = Month.of(datetime.now(UTC) - timedelta(days=800))
@@ -228,16 +227,7 @@ async def test_the_service_itself_cannot_remove_anything(env: dict[str, str], ol
 
 async def _killed(env: dict[str, str], marker: str, nth: int) -> Ended:
     """Run `app retention run` until it dies before the nth statement with the marker."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.support.crashing_command", marker, str(nth), "retention", "run"),
-        cwd=ROOT,
-        env={**machine_variables(), **env},
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, err = await asyncio.wait_for(process.communicate(), timeout=60)
-    assert process.returncode is not None
-    return Ended(process.returncode, out.decode(), err.decode())
+    return await run_python(env, "-m", "tests.support.crashing_command", marker, str(nth), "retention", "run")
 
 
 async def _archived(engine: AsyncEngine, folder: Path, table: str) -> list[str]:

@@ -54,6 +54,11 @@ MISTAKES = {
         "within_seconds: 0.5\n    bad: {http_response_status_code: 5..}",
         "slos.buy-latency: Value error, say either `bad` or `within_seconds`",
     ),
+    "bad by two labels": (
+        "bad: {outcome: keys_unavailable}",
+        "bad: {outcome: keys_unavailable, reason: x}",
+        "slos.login.bad: Dictionary should have at most 1 item",
+    ),
     "windows the wrong way round": (
         "short: 5m",
         "short: 2h",

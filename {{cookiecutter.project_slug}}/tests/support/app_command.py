@@ -48,8 +48,13 @@ def operators_variables(database_url: str) -> dict[str, str]:
 
 async def app(env: Mapping[str, str], command: str) -> Ended:
     """Run `app <command>` to its end."""
+    return await run(env, "-c", "from app.cli import main; main()", *shlex.split(command))
+
+
+async def run(env: Mapping[str, str], *arguments: str) -> Ended:
+    """Run Python with `arguments` to its end."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", "from app.cli import main; main()", *shlex.split(command)),
+        *(sys.executable, *arguments),
         cwd=ROOT,
         env={**machine_variables(), **env},
         stdout=asyncio.subprocess.PIPE,
