@@ -15,6 +15,8 @@ PACKAGES = {
     "prometheus-blackbox-exporter": "prometheus-blackbox-exporter",
 }
 """By program: the package of Debian and Ubuntu that has it."""
+_FIXED = b"/usr/share/prometheus/alertmanager"
+"""Where Debian's Alertmanager looks for its templates, whatever it is told."""
 _SECONDS = 300
 
 
@@ -32,13 +34,18 @@ def find(program: str) -> Path:
         return Path(on_path)
     package = PACKAGES[program]
     folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "service-ops" / package
-    path = folder / program
+    path = folder / "bin" / program
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{package}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
             _unpack(package, folder)
     return path
+
+
+def beside(program: Path) -> Path | None:
+    """Return the folder that a program has to see as `usr` where it runs; None if it is installed."""
+    return program.parents[1] if program.parents[2].name == "service-ops" else None
 
 
 def _unpack(package: str, folder: Path) -> None:
@@ -54,7 +61,13 @@ def _unpack(package: str, folder: Path) -> None:
         found = list(Path(work).glob("*.deb"))
         if not found or _run(["dpkg-deb", "-x", str(found[0]), "unpacked"], work):
             raise ToolMissing(f"{package} cannot be downloaded here: {advice}")
-        (Path(work) / "unpacked" / "usr" / "bin").rename(folder)
+        unpacked = Path(work) / "unpacked" / "usr"
+        for program in (unpacked / "bin").iterdir():
+            said = program.read_bytes()
+            if _FIXED in said:  # of the same length, and found from where it runs
+                program.write_bytes(said.replace(_FIXED, _FIXED.replace(b"/usr/", b"usr//")))
+        shutil.rmtree(folder, ignore_errors=True)
+        unpacked.rename(folder)
 
 
 def _run(command: list[str], folder: str) -> int:
