@@ -11,7 +11,7 @@ from prometheus_client import disable_created_metrics
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.kit.clock import Clock, SystemClock
-from app.kit.db import Base, DatabaseSettings, create_engine
+from app.kit.db import Base, DatabaseSettings, create_engine, ping
 from app.orders.payments import HttpPaymentProvider  # domain: orders
 from app.orders.service import Orders  # domain: orders
 from app.patterns import database_telemetry, metrics, migrations, structured_logging, tenancy, tracing
@@ -133,6 +133,7 @@ async def start_health(health: Health, settings: Settings, engine: AsyncEngine) 
     Asks once now, so that a start without them is in the log; the process waits for them, it does not end.
     """
     known = migrations.revisions(settings.migrations)
-    health.add_check("database", lambda: migrations.require_up_to_date(engine, known))
+    health.add_check("database", lambda: ping(engine))
+    health.add_check("schema", lambda: migrations.require_up_to_date(engine, known))
     health.mark_started()
     await health.ready()

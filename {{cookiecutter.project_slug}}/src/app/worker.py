@@ -27,7 +27,7 @@ from app.settings import Settings
 _Job = Callable[[], Awaitable[None]]
 _RESTART_SECONDS = 1.0
 _OBSERVE_SECONDS = 5.0
-JOB_CRASHES = counter("worker_job_crashes_total", "Jobs that ended with an unexpected error.", {"job": 20})
+JOB_CRASHES = counter("worker_job_crashes_total", "Jobs that ended with an unexpected error.", {"job_name": 20})
 _log = structlog.get_logger(__name__)
 
 

@@ -87,6 +87,12 @@ def test_a_label_names_nobody(name: str) -> None:
 
 
 @METRIC
+def test_a_label_is_not_one_of_a_target(name: str) -> None:
+    """Prometheus would rename it to `exported_job`, and every rule would have to know."""
+    assert {"job", "instance", "service"}.isdisjoint(DECLARED[name].labels)
+
+
+@METRIC
 def test_a_metric_is_on_the_page_as_it_was_declared(name: str) -> None:
     """Kind, unit, labels with their caps, most label sets, and the file that makes it."""
     row = rows()[name]

@@ -57,7 +57,7 @@ def test_a_process_that_has_done_little_exposes_little(exposed: dict[str, Expose
 @pytest.mark.parametrize(
     ("name", "labels"),
     [
-        ("worker_job_crashes_total", {"job": "relay"}),
+        ("worker_job_crashes_total", {"job_name": "relay"}),
         ("inbox_messages_handled_total", {"consumer": "order-timeline", "outcome": "failed"}),
         ("outbox_pass_failures_total", {"reason": "broker"}),
         ("orders_settled_total", {"state": "refused"}),

@@ -220,5 +220,5 @@ async def test_migration_missing_is_told_by_readiness(
 
     (told,) = serve.logged("health.readiness_changed")
     assert answer.status_code == 503
-    assert "run `app migrate`" in answer.json()["checks"]["database"]["detail"]
-    assert (told["level"], "run `app migrate`" in told["checks"]["database"]) == ("warning", True)
+    assert "run `app migrate`" in answer.json()["checks"]["schema"]["detail"]
+    assert (told["level"], "run `app migrate`" in told["checks"]["schema"]) == ("warning", True)

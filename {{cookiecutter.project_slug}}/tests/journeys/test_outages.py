@@ -55,7 +55,7 @@ async def test_postgresql_that_comes_late_is_waited_for(
     assert (live.status_code, unready.status_code, migrated) == (200, 503, 0)
     assert (refused.status_code, refused.json()["code"]) == (503, "database_unavailable")
     assert (refused.headers["retry-after"], request_line["error_code"]) == ("1", "database_unavailable")
-    assert (first["level"], first["status"], [*first["checks"]]) == ("warning", "fail", ["database"])
+    assert (first["level"], first["status"], [*first["checks"]]) == ("warning", "fail", ["database", "schema"])
     assert (placed.status_code, history) == (201, ["order.placed"])
     assert crashes(serve) + crashes(worker) == []
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 from fastapi import FastAPI
+from prometheus_client import REGISTRY
 from starlette.middleware import Middleware
 
 from app.kit.clock import ManualClock
@@ -95,6 +96,20 @@ async def test_a_check_that_hangs_fails_after_its_timeout(health: Health) -> Non
 
     assert answer.status_code == 503
     assert answer.json()["checks"]["broker"]["detail"] == "no answer within 0.01 s"
+
+
+async def test_what_a_check_said_is_a_metric(health: Health, clock: ManualClock) -> None:
+    """1 while a dependency works, 0 once it was asked and did not: an alert can tell which one it was."""
+    database = Dependency()
+    health.add_check("database", database)
+
+    await probe(health, "/readyz")
+    before = REGISTRY.get_sample_value("health_check_success", {"check": "database"})
+    database.failure = ConnectionRefusedError()
+    clock.advance(1.0)
+    await probe(health, "/readyz")
+
+    assert (before, REGISTRY.get_sample_value("health_check_success", {"check": "database"})) == (1, 0)
 
 
 async def test_checks_run_side_by_side(health: Health) -> None:

@@ -209,4 +209,4 @@ async def _count(engine: AsyncEngine, table: str) -> int:
 
 
 def _crossings() -> float:
-    return REGISTRY.get_sample_value("tenancy_crossings_total", {"job": "settlement"}) or 0
+    return REGISTRY.get_sample_value("tenancy_crossings_total", {"job_name": "settlement"}) or 0

@@ -128,6 +128,16 @@ def _leave_a_former_primary(failure: ExceptionContext) -> None:
         failure.is_disconnect = True
 
 
+async def ping(engine: AsyncEngine) -> None:
+    """Return when the database answers, within the pool's and the caller's patience; for readiness.
+
+    Raises:
+        SQLAlchemyError, OSError: it does not.
+    """
+    async with engine.connect() as connection:
+        await connection.execute(text("SELECT 1"))
+
+
 def is_unavailable(exc: BaseException) -> bool:
     """Tell a lost or refused connection from a mistake in the statement."""
     # Refused, reset, timed out, no such socket; or none of the hosts is a primary.

@@ -2,10 +2,10 @@
 
 Use when: a platform (Kubernetes, a load balancer) decides by HTTP whether a process gets traffic or is killed.
 Not when: you want to know whether users are served - that is a synthetic probe and an SLO, from outside.
-Costs:    each dependency's check at most once a second, however often the platform asks.
+Costs:    each dependency's check at most once a second, however often the platform asks; a series per check.
 Fails:    a dependency down -> not ready, never dead: restarting this process would not repair it, and restarting all of
           them at once turns an outage of the dependency into one of the service.
-Copy:     this file, kit/clock.py, kit/errors.py.
+Copy:     this file, kit/clock.py, kit/errors.py, kit/histogram.py, kit/instruments.py.
 Origin:   liveness and readiness probes of Kubernetes; "Release It!" (Nygard, 2018), health checks.
 """
 
@@ -21,11 +21,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.kit.clock import Clock, SystemClock
 from app.kit.errors import AppError
+from app.kit.instruments import gauge
 
 Check = Callable[[], Awaitable[object]]
 """Returns when the dependency works, raises when it does not; what it returns is ignored."""
 Status = Literal["pass", "warn", "fail"]
 
+CHECKS = gauge("health_check_success", "Whether a dependency worked when it was last asked: 1 or 0.", {"check": 10})
 _PATHS = frozenset({"/livez", "/readyz", "/startupz"})
 _log = structlog.get_logger(__name__)
 _CACHE_SECONDS = 1.0  # many load balancers probing at once must not become load on the database
@@ -105,6 +107,8 @@ class Health:
     async def _ask_all(self) -> Report:
         answers = await asyncio.gather(*(_ask(registered) for registered in self._checks))
         checks = {registered.name: answer for registered, answer in zip(self._checks, answers, strict=True)}
+        for name, answer in checks.items():
+            CHECKS.labels(name).set(answer["status"] == "pass")
         statuses = {answer["status"] for answer in answers}
         worst: Status = "fail" if "fail" in statuses else "warn" if "warn" in statuses else "pass"
         return Report(worst, checks)

@@ -30,7 +30,7 @@ USER_ROLE = "app_user"
 """Sees the rows of the tenant in hand."""
 JOBS_ROLE = "app_jobs"
 """Sees the rows of all tenants, in the tables and columns that its policies and grants name."""
-CROSSINGS = counter("tenancy_crossings_total", "Transactions that looked at the rows of all tenants.", {"job": 20})
+CROSSINGS = counter("tenancy_crossings_total", "Transactions that looked at the rows of all tenants.", {"job_name": 20})
 _log = structlog.get_logger(__name__)
 
 
