@@ -14,6 +14,8 @@ from dev.token_issuer import ISSUER
 ROOT = Path(__file__).resolve().parents[1]
 APP = (sys.executable, "-c", "from app.cli import main; main()")
 """The `app` command, also where the service itself is not installed."""
+UNANSWERED_REPOSITORY = "https://git.example.com/repository"
+"""Inside the template; whoever generates a service puts its own in the place of this, also where it was written."""
 
 
 def service_name() -> str:
@@ -24,6 +26,12 @@ def service_name() -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"]
     # Inside the template the name is an unanswered question; the code runs there too.
     return str(project) if project.isascii() and project.replace("-", "").isalnum() else "service"
+
+
+def repository_url() -> str:
+    """Return the address of the project's repository, where its runbooks can be read."""
+    urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
+    return UNANSWERED_REPOSITORY if "{" in urls["Repository"] else str(urls["Repository"])
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,9 @@ from fractions import Fraction
 from math import ceil
 from typing import Any
 
+from dev.ops.alerts import KEEP_FIRING
 from dev.ops.durations import seconds, written
-from dev.ops.rules import HEAD, KEEP_FIRING, burn_alert, dump, windows
+from dev.ops.rules import HEAD, burn_alert, dump, windows
 from dev.ops.slos import BurnRate, Slo, Slos
 
 _STEPS = (60, 300)  # seconds; the second one is for windows of days
@@ -199,7 +200,7 @@ def _step(rate: BurnRate) -> int:
 
 def _firing(name: str, rate: BurnRate, at: int, *, fires: bool) -> dict[str, Any]:
     selector = f'alertname="{burn_alert(name)}", alertstate="firing", severity="{rate.severity}", window="{rate.long}"'
-    expected = {"labels": f'ALERTS{{{selector}, {_SERVICE}, slo="{name}"}}', "value": 1}
+    expected = {"labels": f'ALERTS{{{selector}, owner="service", {_SERVICE}, slo="{name}"}}', "value": 1}
     return {
         "expr": f"ALERTS{{{selector}}}",
         "eval_time": written(at),

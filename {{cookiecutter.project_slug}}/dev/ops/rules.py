@@ -9,11 +9,12 @@ from typing import Any
 
 import yaml
 
+from dev.environment import repository_url
+from dev.ops.alerts import KEEP_FIRING
 from dev.ops.durations import seconds, written
 from dev.ops.slos import BurnRate, Slo, Slos
 
 COUNTED = "5m"  # the window of the counts that the budget adds up
-KEEP_FIRING = "5m"  # so that a page does not end and begin again with every lull
 HEAD = "# Written by `make ops` from ops/slo.yaml.\n"
 Rule = dict[str, Any]
 
@@ -96,12 +97,30 @@ def _alert(name: str, slo: Slo, rate: BurnRate, slos: Slos) -> Rule:
         "expr": expr,
         "for": rate.for_,
         **({"keep_firing_for": KEEP_FIRING} if rate.severity == "page" else {}),
-        "labels": {"severity": rate.severity, "window": rate.long},
-        "annotations": {
-            "summary": f"{slo.impact[:-1]}: {{{{ $value | humanizePercentage }}}} of {name} failed within {rate.long}.",
-            "description": f"{slo.promise[:-1]}, for {slo.objective:g} % of events in {slos.window_days} days: at this "
+        "labels": {"severity": rate.severity, "owner": "service", "window": rate.long},
+        "annotations": annotations(
+            burn_alert(name),
+            f"{slo.impact[:-1]}: {{{{ $value | humanizePercentage }}}} of {name} failed within {rate.long}.",
+            impact=slo.impact,
+            first_step="Look what was deployed last, and which status or step the bad events have in common.",
+            dashboard="slo",
+            description=f"{slo.promise[:-1]}, for {slo.objective:g} % of events in {slos.window_days} days: at this "
             f"rate {rate.budget_percent:g} % of what may fail in that time has failed within {rate.long}.",
-        },
+        ),
+    }
+
+
+def annotations(
+    name: str, summary: str, *, impact: str | None, first_step: str, dashboard: str, **more: str
+) -> dict[str, str]:
+    """Return what an alert tells whoever gets it."""
+    return {
+        "summary": summary,
+        **more,
+        **({"impact": impact} if impact else {}),
+        "first_step": first_step,
+        "runbook_url": f"{repository_url()}/blob/main/docs/runbooks/{name}.md",
+        "dashboard": f"/d/{dashboard}?var-service={{{{ $labels.service }}}}",
     }
 
 

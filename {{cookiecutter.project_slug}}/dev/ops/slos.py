@@ -1,29 +1,24 @@
 """ops/slo.yaml, read and checked against the metrics that the code declares."""
 
-import importlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, model_validator
 
 from app.kit.instruments import DECLARED, Declaration
 from dev.environment import ROOT
 from dev.ops.durations import Duration, seconds
 from dev.ops.lines import Document, Place
+from dev.ops.parts import Name, Part, Sentence
+from dev.ops.selectors import declare_all
 
 SOURCE = ROOT / "ops" / "slo.yaml"
 _DAY = 86_400
-Sentence = Annotated[str, StringConstraints(pattern=r"^[A-Z].+\.$")]
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class BurnRate(_Part):
+class BurnRate(Part):
     """One pair of windows that alerts."""
 
     severity: Literal["page", "ticket"]
@@ -44,11 +39,11 @@ class BurnRate(_Part):
         return self
 
 
-class Events(_Part):
+class Events(Part):
     """What is counted."""
 
     metric: str
-    where: dict[str, str] = {}
+    where: Mapping[str, str] = Field(default_factory=dict)
 
     @property
     def counter(self) -> str:
@@ -56,7 +51,7 @@ class Events(_Part):
         return f"{self.metric}_count" if _is_histogram(self.metric) else self.metric
 
 
-class Slo(_Part):
+class Slo(Part):
     """One promise."""
 
     promise: Sentence
@@ -79,7 +74,7 @@ class Slo(_Part):
         return self
 
 
-class Slos(_Part):
+class Slos(Part):
     """All of them."""
 
     window_days: int = Field(ge=7, le=90)
@@ -101,8 +96,7 @@ def read(document: Document | None = None) -> Slos:
 
 
 def _mistakes(found: Slos) -> Iterator[tuple[Place, str]]:
-    for module in ("app.main", "app.worker"):  # whose code declares all metrics
-        importlib.import_module(module)
+    declare_all()
     for name, slo in found.slos.items():
         at = ("slos", name)
         metric = DECLARED.get(slo.events.metric)
@@ -127,7 +121,7 @@ def _mistakes(found: Slos) -> Iterator[tuple[Place, str]]:
 
 
 def _wrong_labels(
-    place: Place, name: str, metric: Declaration, chosen: dict[str, str], pattern: Callable[[str], str]
+    place: Place, name: str, metric: Declaration, chosen: Mapping[str, str], pattern: Callable[[str], str]
 ) -> Iterator[tuple[Place, str]]:
     """Yield what is wrong with a choice of series, whose values `pattern` turns into regular expressions."""
     for label, value in chosen.items():

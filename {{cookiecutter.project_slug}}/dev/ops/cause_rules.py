@@ -1,0 +1,76 @@
+"""Alerts of ops/alerts.yaml as rules, and their examples as tests for promtool."""
+
+from typing import Any
+
+from dev.ops.alerts import Alert, Alerts, Example
+from dev.ops.durations import seconds, written
+from dev.ops.rules import Rule, annotations, dump
+
+HEAD = "# Written by `make ops` from ops/alerts.yaml.\n"
+RULES = "causes.alerts.rules.yaml"
+TESTS = "causes.alerts.test.yaml"
+_STEP = 30
+_Test = dict[str, Any]
+
+
+def rule_file(alerts: Alerts, *, scale: float = 1.0) -> str:
+    """Return the file of rules, in which times that an alert compares with are multiplied by `scale`."""
+    rules = [_rule(name, alert, scale) for name, alert in alerts.alerts.items()]
+    return HEAD + dump({"groups": [{"name": "causes", "rules": rules}]})
+
+
+def test_file(alerts: Alerts) -> str:
+    """Return the file of tests: each example, looked at one step before and at each moment that it names."""
+    tests = [
+        _test(name, number, alert, example)
+        for name, alert in alerts.alerts.items()
+        for number, example in enumerate(alert.examples, 1)
+    ]
+    document = {"rule_files": [f"../prometheus/{RULES}"], "evaluation_interval": written(_STEP), "tests": tests}
+    return HEAD + dump(document)
+
+
+def _rule(name: str, alert: Alert, scale: float) -> Rule:
+    labels: dict[str, str] = {"severity": alert.severity, "owner": alert.owner}
+    if alert.deploy_sensitive:
+        labels["deploy_sensitive"] = "true"
+    return {
+        "alert": name,
+        "expr": alert.expression(scale=scale),
+        **({"for": alert.for_} if alert.for_ else {}),
+        **({"keep_firing_for": alert.keep_firing_for} if alert.keep_firing_for else {}),
+        "labels": labels,
+        "annotations": annotations(
+            name, alert.summary, impact=alert.impact, first_step=alert.first_step, dashboard=alert.dashboard
+        ),
+    }
+
+
+def _test(name: str, number: int, alert: Alert, example: Example) -> _Test:
+    fires, ends = example.moment("fires"), example.moment("ends")
+    if fires is None:
+        moments = {2 * seconds(alert.for_ or "10m") + _samples(example) * _STEP // 2: False}
+    else:
+        moments = {fires: True} | ({fires - _STEP: False} if fires else {})
+    if ends is not None:
+        held = ends + (seconds(alert.keep_firing_for) if alert.keep_firing_for else 0)
+        moments |= {held - _STEP: True, held: False}
+    return {
+        "name": f"{name}: example {number}",
+        "interval": written(_STEP),
+        "input_series": [{"series": series, "values": values} for series, values in example.given.items()],
+        "promql_expr_test": [_check(name, at, fires=firing) for at, firing in sorted(moments.items())],
+    }
+
+
+def _check(name: str, at: int, *, fires: bool) -> dict[str, Any]:
+    return {
+        "expr": f'count(ALERTS{{alertname="{name}", alertstate="firing"}})',
+        "eval_time": written(at) if at else "0s",
+        "exp_samples": [{"labels": "{}", "value": 1}] if fires else [],
+    }
+
+
+def _samples(example: Example) -> int:
+    """Return how many samples the longest of the series has, or more."""
+    return max(sum(int(part.rpartition("x")[2]) + 1 for part in values.split()) for values in example.given.values())
