@@ -111,7 +111,12 @@ class Alertmanager(_Server):
         """Nothing starts here."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "alertmanager.yml").write_text(yaml.safe_dump(dict(config), sort_keys=False))
-        flags = ["--config.file=alertmanager.yml", "--storage.path=data", "--cluster.listen-address="]
+        flags = [
+            "--config.file=alertmanager.yml",
+            "--storage.path=data",
+            "--cluster.listen-address=",
+            "--log.level=debug",
+        ]
         super().__init__("Alertmanager", "prometheus-alertmanager", folder, flags)
 
     def post(self, *alerts: Mapping[str, Any]) -> None:

@@ -9,8 +9,9 @@ from pydantic import Field, StringConstraints
 from dev.environment import ROOT
 from dev.ops.durations import Duration, seconds
 from dev.ops.lines import Document, Place
-from dev.ops.parts import Part, Sentence
+from dev.ops.parts import Name, Part, Sentence
 from dev.ops.selectors import declare_all, mistakes
+from dev.ops.slos import Slos
 
 SOURCE = ROOT / "ops" / "alerts.yaml"
 KEEP_FIRING = "5m"
@@ -48,6 +49,7 @@ class Alert(Part):
     first_step: Sentence
     dashboard: Dashboard
     inhibits: tuple[AlertName, ...] = Field((), strict=False)
+    inhibits_levels: tuple[Name, ...] = Field((), strict=False)
     deploy_sensitive: bool = False
     examples: tuple[Example, ...] = Field(min_length=1, strict=False)
 
@@ -74,7 +76,7 @@ class Alerts(Part):
     alerts: dict[AlertName, Alert] = Field(min_length=1)
 
 
-def read(document: Document | None = None) -> Alerts:
+def read(levels: Slos, document: Document | None = None) -> Alerts:
     """Return the alerts.
 
     Raises:
@@ -82,12 +84,12 @@ def read(document: Document | None = None) -> Alerts:
     """
     document = document or Document(SOURCE)
     found = document.read(Alerts)
-    if wrong := list(_mistakes(found)):
+    if wrong := list(_mistakes(found, levels)):
         raise document.mistakes(wrong)
     return found
 
 
-def _mistakes(found: Alerts) -> Iterator[tuple[Place, str]]:
+def _mistakes(found: Alerts, levels: Slos) -> Iterator[tuple[Place, str]]:
     declare_all()
     for name, alert in found.alerts.items():
         at = ("alerts", name)
@@ -95,18 +97,26 @@ def _mistakes(found: Alerts) -> Iterator[tuple[Place, str]]:
             yield (*at, "severity"), "a page says in `impact` what users notice; what they do not notice is a ticket"
         if alert.deploy_sensitive and alert.severity != "ticket":
             yield (*at, "deploy_sensitive"), f"a deployment never silences a {alert.severity}"
-        used = set(_VALUE.findall(alert.expr))
-        for unknown in sorted(used - alert.values.keys()):
-            yield (*at, "expr"), f"${unknown} is none of its values: {', '.join(alert.values) or 'there are none'}"
-        for idle in sorted(alert.values.keys() - used):
-            yield (*at, "values", idle), "its expression does not use it"
-        if used <= alert.values.keys():
-            for why in mistakes(alert.expression()):
-                yield (*at, "expr"), why
-        for index, other in enumerate(alert.inhibits):
-            if other not in found.alerts:
-                yield (*at, "inhibits", index), f"there is no alert {other}"
+        yield from _wrong_expression(at, alert)
+        for key, names, known in (
+            ("inhibits", alert.inhibits, found.alerts.keys()),
+            ("inhibits_levels", alert.inhibits_levels, levels.slos.keys()),
+        ):
+            for index, other in enumerate(names):
+                if other not in known:
+                    yield (*at, key, index), f"there is no {'alert' if key == 'inhibits' else 'service level'} {other}"
         yield from _wrong_examples((*at, "examples"), alert.examples)
+
+
+def _wrong_expression(at: Place, alert: Alert) -> Iterator[tuple[Place, str]]:
+    used = set(_VALUE.findall(alert.expr))
+    for unknown in sorted(used - alert.values.keys()):
+        yield (*at, "expr"), f"${unknown} is none of its values: {', '.join(alert.values) or 'there are none'}"
+    for idle in sorted(alert.values.keys() - used):
+        yield (*at, "values", idle), "its expression does not use it"
+    if used <= alert.values.keys():
+        for why in mistakes(alert.expression()):
+            yield (*at, "expr"), why
 
 
 def _wrong_examples(at: Place, examples: tuple[Example, ...]) -> Iterator[tuple[Place, str]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dev.environment import ROOT
-from dev.ops import alerts, cause_rules, rule_tests, rules, slos, tables
+from dev.ops import alerts, cause_rules, routing, rule_tests, rules, slos, tables
 from dev.telemetry_policy.marks import with_blocks
 
 FOLDER = ROOT / "ops" / "generated"
@@ -17,12 +17,14 @@ def outputs() -> Mapping[Path, str]:
     Raises:
         BadSource: a source cannot be used.
     """
-    levels, causes = slos.read(), alerts.read()
+    levels = slos.read()
+    causes = alerts.read(levels)
     made = {f"prometheus/{name}": text for name, text in rules.rule_files(levels).items()}
     made |= {f"tests/{name}": text for name, text in rule_tests.test_files(levels).items()}
     made |= {
         f"prometheus/{cause_rules.RULES}": cause_rules.rule_file(causes),
         f"tests/{cause_rules.TESTS}": cause_rules.test_file(causes),
+        routing.OUTPUT: routing.configuration(causes, levels),
     }
     return {
         **{FOLDER / name: text for name, text in made.items()},

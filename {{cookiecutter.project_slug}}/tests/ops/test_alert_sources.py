@@ -6,6 +6,7 @@ import pytest
 
 from dev.ops.alerts import SOURCE, read
 from dev.ops.lines import BadSource, Document
+from dev.ops.slos import read as read_levels
 
 # A change of the file, and what is told of it.
 MISTAKES = {
@@ -51,6 +52,7 @@ MISTAKES = {
         "OutboxLagging.values.more: its expression does not use it",
     ),
     "a symptom that is no alert": ("inhibits: [CrashLooping]", "inhibits: [Crashes]", "there is no alert Crashes"),
+    "a symptom that is no level": ("[buy-availability, read", "[sell, read", "there is no service level sell"),
     "an example that never fires": (
         "        fires: 11m30s\n",
         "        fires: never\n",
@@ -76,7 +78,7 @@ def test_a_mistake_is_told_with_its_line(tmp_path: Path, mistake: str) -> None:
     path.write_text(text.replace(before, after, 1))
 
     with pytest.raises(BadSource) as raised:
-        read(Document(path))
+        read(read_levels(), Document(path))
 
     first = next(line for line in str(raised.value).splitlines() if told in line)
     name, number, _ = first.split(":", 2)
@@ -87,12 +89,12 @@ def test_a_mistake_is_told_with_its_line(tmp_path: Path, mistake: str) -> None:
 
 def test_a_time_that_an_alert_compares_with_is_scaled() -> None:
     """A duration among the values is put in as seconds; where time is compressed, it is compressed with it."""
-    alert = read().alerts["OutboxLagging"]
+    alert = read(read_levels()).alerts["OutboxLagging"]
 
     assert alert.expression().endswith("> 600")
     assert alert.expression(scale=0.01).endswith("> 6")
-    assert read().alerts["DatabasePoolSaturated"].expression(scale=0.01) == (
-        read().alerts["DatabasePoolSaturated"].expression()
+    assert read(read_levels()).alerts["DatabasePoolSaturated"].expression(scale=0.01) == (
+        read(read_levels()).alerts["DatabasePoolSaturated"].expression()
     )
 
 

@@ -11,6 +11,7 @@ import pytest
 from dev.ops.generated import FOLDER
 from dev.ops.rule_tests import moment
 from dev.ops.slos import read
+from tests.support.programs import run
 
 TESTS = sorted(path.name for path in (FOLDER / "tests").glob("*.test.yaml"))
 Tool = Callable[[str], Path]
@@ -76,10 +77,4 @@ def test_an_outage_pages_within_minutes() -> None:
 
 
 async def _promtool(tool: Tool, *arguments: str) -> tuple[int, str]:
-    program = await asyncio.to_thread(tool, "promtool")
-    process = await asyncio.create_subprocess_exec(
-        str(program), *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
-    )
-    out, _ = await asyncio.wait_for(process.communicate(), timeout=300)
-    assert process.returncode is not None
-    return process.returncode, out.decode()
+    return await run(await asyncio.to_thread(tool, "promtool"), *arguments)
