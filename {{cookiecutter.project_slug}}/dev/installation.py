@@ -4,6 +4,8 @@ Whoever uses it starts processes of the service beside them. Each process has a 
 """
 
 import asyncio
+import os
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -108,6 +110,17 @@ class Installation:
         self.nats.stop()
         self.postgres.stop()
         self._guardian.dismiss()
+
+    def environment(self) -> dict[str, str]:
+        """Return the variables of a process that knows this service, with `app` among the programs it finds."""
+        programs = self._folder / "programs"
+        programs.mkdir(exist_ok=True)
+        app = programs / "app"
+        if not app.exists():
+            app.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(APP[-1])} "$@"\n')
+            app.chmod(0o755)
+        path = f"{programs}:{os.environ['PATH']}"
+        return {**machine_variables(), **self._environment, "PATH": path}
 
     async def _up(self, server: PostgreSQL | Nats) -> None:
         await asyncio.to_thread(server.start)

@@ -28,7 +28,7 @@ _log = structlog.get_logger(__name__)
 
 def main() -> None:
     """Entry point of the `app` command."""
-    parser = _parser()
+    parser = command_line()
     arguments, others = parser.parse_known_args()
     if "client" in arguments:
         sys.exit(arguments.client(others))
@@ -58,7 +58,8 @@ def _give_up(reason: str) -> NoReturn:
     sys.exit(f"app: {reason}")
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """Return all commands, with what each takes."""
     parser = argparse.ArgumentParser(prog="app", description="Run and operate this service.")
     commands = parser.add_subparsers(required=True, metavar="command")
     for name, command in COMMANDS.items():

@@ -1,0 +1,54 @@
+"""What a fault is: a real thing that goes wrong, for which an alert is there."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from dev.prove.lane import Lane
+
+Act = Callable[[Lane], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One of them. Its runbook ends it, or, where it is not ours to end, `heal` does."""
+
+    alert: str
+    lane: str
+    what: str
+    """In words, for the ledger."""
+    inject: Act
+    heal: Act | None = None
+    companions: frozenset[str] = frozenset()
+    """Alerts that may be told as well while it is on."""
+    aftermath: frozenset[str] = frozenset()
+    """Alerts that may be told later in this lane, as a budget stays spent."""
+    severity: str = "page"
+    """Of the alert that must be told, where a service level has both."""
+    patience_seconds: float = 20.0
+
+
+FAULTS: dict[str, Fault] = {}
+"""By alert."""
+
+
+def fault(
+    alert: str,
+    lane: str,
+    *,
+    heal: Act | None = None,
+    companions: tuple[str, ...] = (),
+    aftermath: tuple[str, ...] = (),
+    severity: str = "page",
+    patience_seconds: float = 20.0,
+) -> Callable[[Act], Act]:
+    """Register the function, whose first line of documentation says what goes wrong."""
+
+    def register(inject: Act) -> Act:
+        assert alert not in FAULTS, f"{alert} has two faults"
+        assert inject.__doc__
+        what = inject.__doc__.partition("\n")[0]
+        told, later = frozenset(companions), frozenset(aftermath)
+        FAULTS[alert] = Fault(alert, lane, what, inject, heal, told, later, severity, patience_seconds)
+        return inject
+
+    return register

@@ -1,0 +1,130 @@
+"""One installation of the service that faults are put into: processes, customers, and what a platform would do."""
+
+import asyncio
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dev.environment import APP
+from dev.installation import Installation, until_answered
+from dev.nats import free_port
+from dev.ops.runbooks import KUBECTL
+from dev.process import Process
+from dev.prove.customers import Customers
+
+_IMPATIENT = {
+    "APP_CONSUMER_ACK_WAIT_SECONDS": "2",
+    "APP_ORDERS__SETTLE_AFTER_SECONDS": "3",
+    "APP_ORDERS__SETTLE_MAX_SECONDS": "4",
+}
+
+
+@dataclass
+class Replica:
+    """One place of a deployment."""
+
+    name: str
+    command: str
+    port: int
+    process: Process | None = None
+    bad_release: str | None = None
+    """What is wrong with the release that runs there now; None if it is the good one."""
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def url(self) -> str:
+        """Base URL."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process."""
+        return self.process is not None and self.process.running
+
+
+class Lane(Installation):
+    """The installation named `name`, which is also the label `service` of all its series."""
+
+    def __init__(self, name: str, folder: Path, *, http: int, settings: Mapping[str, str] | None = None) -> None:
+        """Nothing starts here."""
+        super().__init__(folder, database="prove", settings={**_IMPATIENT, **(settings or {})})
+        self.name = name
+        self.deployments = {
+            "http": [Replica(f"http-{number}", "serve", free_port()) for number in range(1, http + 1)],
+            "worker": [Replica("worker-1", "worker", free_port())],
+        }
+        self.customers = Customers(self)
+        self.aftermath: set[str] = set()
+        """Alerts that earlier faults leave behind, such as tickets for a budget that is spent."""
+
+    @property
+    def targets(self) -> dict[str, list[str]]:
+        """By job: what Prometheus scrapes."""
+        return {
+            job: [f"127.0.0.1:{replica.port}" for replica in replicas] for job, replicas in self.deployments.items()
+        }
+
+    async def start(self) -> None:
+        """Start everything, and return when the service answers."""
+        await super().start()
+        for replica in self._replicas():
+            self.launch(replica)
+        for replica in self._replicas():
+            await until_answered(f"{replica.url}/readyz")
+
+    def launch(self, replica: Replica) -> None:
+        """Start the process of a place."""
+        argv = (
+            APP if replica.bad_release is None else (sys.executable, "-m", "dev.prove.bad_release", replica.bad_release)
+        )
+        port = "APP_HTTP__PORT" if replica.command == "serve" else "APP_WORKER__PORT"
+        replica.process = self._start(replica.name, (*argv, replica.command), {port: str(replica.port), **replica.env})
+
+    async def release(self, deployment: str, mistake: str, **env: str) -> None:
+        """Roll a bad release out to the last place of a deployment, where it stays until somebody takes it back."""
+        replica = self.deployments[deployment][-1]
+        replica.bad_release, replica.env = mistake, env
+        await self.restart(replica)
+
+    async def restart(self, replica: Replica) -> None:
+        """Stop a process, start it anew, and return when it is ready."""
+        if replica.process is not None:
+            await asyncio.to_thread(replica.process.stop)
+        self.launch(replica)
+        await until_answered(f"{replica.url}/readyz")
+
+    async def platform(self, command: str) -> str:
+        """Carry out what a runbook asks of the platform, and return what it says.
+
+        Raises:
+            ValueError: no such command.
+        """
+        found = KUBECTL.fullmatch(command)
+        if not found:
+            raise ValueError(f"no such command of the platform: {command}")
+        replicas = self.deployments.get(found["what"].removeprefix("deployment/"), [])
+        match found["verb"]:
+            case "rollout restart":
+                for replica in replicas:
+                    await self.restart(replica)
+            case "rollout undo":
+                for replica in [each for each in replicas if each.bad_release or each.env]:
+                    replica.bad_release, replica.env = None, {}
+                    await self.restart(replica)
+            case "rollout status" | "scale":
+                for replica in [each for each in replicas if not each.running]:
+                    self.launch(replica)
+            case "logs":
+                return "\n".join(line for replica in replicas for line in self.said(replica.name)[-20:])
+            case "get":
+                return "\n".join(f"{each.name} {'Running' if each.running else 'Error'}" for each in self._replicas())
+        return command
+
+    def filled(self, text: str) -> str:
+        """Return a block of a runbook with this lane in the place of `$service`."""
+        return re.sub(r"\$service\b", self.name, text)
+
+    def _replicas(self) -> list[Replica]:
+        return [replica for replicas in self.deployments.values() for replica in replicas]
