@@ -69,8 +69,10 @@ def mistakes(expr: str) -> Iterator[str]:
     except ValueError as exc:
         yield f"it is no PromQL: {exc}"
         return
-    known: set[str] = set(TARGET_LABELS)
+    known: set[str] = {*TARGET_LABELS, "__name__"}
     for selector in chosen:
+        if not selector.metric and any(label == "service" for label, _, _ in selector.matchers):
+            continue  # everything of a service
         labels = labels_of(selector.metric)
         if labels is None:
             yield f"nothing exposes {selector.metric or 'a metric without a name'}; see docs/metrics.md"

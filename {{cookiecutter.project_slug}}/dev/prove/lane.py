@@ -14,6 +14,7 @@ from dev.ops.runbooks import KUBECTL
 from dev.process import Process
 from dev.prove.customers import Customers
 
+_LOOK_SECONDS = 0.05
 _IMPATIENT = {
     "APP_CONSUMER_ACK_WAIT_SECONDS": "2",
     "APP_ORDERS__SETTLE_AFTER_SECONDS": "3",
@@ -56,6 +57,8 @@ class Lane(Installation):
             "worker": [Replica("worker-1", "worker", free_port())],
         }
         self.customers = Customers(self)
+        self.tasks: list[asyncio.Task[None]] = []
+        """Of faults that go on while the lane does other things."""
         self.aftermath: set[str] = set()
         """Alerts that earlier faults leave behind, such as tickets for a budget that is spent."""
 
@@ -88,12 +91,32 @@ class Lane(Installation):
         replica.bad_release, replica.env = mistake, env
         await self.restart(replica)
 
+    async def keep_alive(self, replica: Replica) -> None:
+        """Start a process again whenever it ends, as a platform does, as long as its release is a bad one."""
+        while replica.bad_release:
+            if not replica.running:
+                self.launch(replica)
+            await asyncio.sleep(_LOOK_SECONDS)
+
     async def restart(self, replica: Replica) -> None:
         """Stop a process, start it anew, and return when it is ready."""
         if replica.process is not None:
             await asyncio.to_thread(replica.process.stop)
         self.launch(replica)
         await until_answered(f"{replica.url}/readyz")
+
+    async def kill_broker(self) -> None:
+        """Kill NATS."""
+        await self._down(self.nats, stop=False)
+
+    async def start_broker(self) -> None:
+        """Start NATS on its old port, with its messages."""
+        await self._up(self.nats)
+
+    async def restart_broker(self) -> None:
+        """Stop NATS, and start it as it is configured now."""
+        await self._down(self.nats, stop=True)
+        await self._up(self.nats)
 
     async def platform(self, command: str) -> str:
         """Carry out what a runbook asks of the platform, and return what it says.
@@ -112,6 +135,7 @@ class Lane(Installation):
             case "rollout undo":
                 for replica in [each for each in replicas if each.bad_release or each.env]:
                     replica.bad_release, replica.env = None, {}
+                    await asyncio.gather(*self.tasks)  # what kept the bad one alive
                     await self.restart(replica)
             case "rollout status" | "scale":
                 for replica in [each for each in replicas if not each.running]:

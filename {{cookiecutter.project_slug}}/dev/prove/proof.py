@@ -12,6 +12,7 @@ import httpx
 from dev.installation import Installation
 from dev.monitoring import Prometheus
 from dev.ops import runbooks
+from dev.ops.lines import BadSource
 from dev.ops.runbooks import Block, Runbook
 from dev.process import StartFailed
 from dev.prove import delivery
@@ -28,7 +29,7 @@ class Disproved(Exception):
     """A claim did not hold; the message says which."""
 
 
-_FAILURES = (Disproved, StartFailed, TimeoutError, httpx.HTTPError, RuntimeError, ValueError)
+_FAILURES = (BadSource, Disproved, StartFailed, TimeoutError, httpx.HTTPError, RuntimeError, ValueError)
 
 
 @dataclass
@@ -92,11 +93,11 @@ class Prover:
         self._only_expected(fault, proof, begun)
 
     async def _mitigate(self, fault: Fault, proof: Proof) -> None:
+        if fault.heal:  # first whoever it belongs to, then what the runbook says is left to do
+            await fault.heal(self._lane)
         for block in runbooks.read(fault.alert).blocks["Mitigation"]:
             await self._execute(block, self._lane)
             proof.blocks += 1
-        if fault.heal:
-            await fault.heal(self._lane)
 
     async def _quiet(self, fault: Fault) -> None:
         """Return when nothing is told of the lane that earlier faults do not explain."""

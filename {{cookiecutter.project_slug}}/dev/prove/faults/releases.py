@@ -1,10 +1,17 @@
-"""Releases with a mistake, on one of two instances."""
+"""Releases with a mistake, on one of two instances; and what comes from outside: attackers, a missing collector."""
+
+import asyncio
+
+import httpx
 
 from dev.prove.fault import fault
 from dev.prove.lane import Lane
 
+_FORGED = "eyJhbGciOiJFUzI1NiIsImtpZCI6Im5vbmUiLCJ0eXAiOiJKV1QifQ.eyJzdWIiOiJ4In0.AAAA"
+_PER_SECOND = 40
 
-@fault("BuyAvailabilityBudgetBurn", "releases", aftermath=("BuyAvailabilityBudgetBurn",))
+
+@fault("BuyAvailabilityBudgetBurn", "releases", aftermath=("BuyAvailabilityBudgetBurn", "ErrorBudgetExhausted"))
 async def a_release_fails_to_take_orders(lane: Lane) -> None:
     """A release whose every second order ends in an exception, on one of two instances."""
     await lane.release("http", "fails-to-buy")
@@ -26,3 +33,35 @@ async def a_release_fails_to_show_orders(lane: Lane) -> None:
 async def a_release_is_slow_to_show_orders(lane: Lane) -> None:
     """A release that needs 0.7 s to show an order, on one of two instances."""
     await lane.release("http", "slow-to-read")
+
+
+@fault("SeriesBudgetExceeded", "releases", severity="ticket", patience_seconds=30)
+async def a_release_has_a_label_for_each_user(lane: Lane) -> None:
+    """A release with a metric that has a label for each user, on one of two instances."""
+    await lane.release("http", "labels-by-user")
+
+
+@fault("LogVolumeOverBudget", "releases", severity="ticket", patience_seconds=45)
+async def a_release_writes_many_lines(lane: Lane) -> None:
+    """A release that writes ten lines more for each order that is looked at, on one of two instances."""
+    await lane.release("http", "chatty")
+
+
+async def _the_attacker_gives_up(lane: Lane) -> None:
+    for task in lane.tasks:
+        task.cancel()
+    await asyncio.gather(*lane.tasks, return_exceptions=True)
+    lane.tasks.clear()
+
+
+@fault("AuthenticationFailureSpike", "releases", severity="security", heal=_the_attacker_gives_up)
+async def forged_tokens_are_tried(lane: Lane) -> None:
+    """Somebody sends forged tokens, 40 a second."""
+
+    async def attack() -> None:
+        async with httpx.AsyncClient(headers={"Authorization": f"Bearer {_FORGED}"}, timeout=5) as client:
+            while True:
+                await client.get(f"{lane.deployments['http'][0].url}/v1/orders")
+                await asyncio.sleep(1 / _PER_SECOND)
+
+    lane.tasks.append(asyncio.create_task(attack()))

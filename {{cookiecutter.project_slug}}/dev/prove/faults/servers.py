@@ -1,11 +1,9 @@
-"""Processes and servers that go away, hang or come back too often."""
+"""Processes that go away, hang, leak, or come back too often."""
 
 import asyncio
 
 from dev.prove.fault import fault
 from dev.prove.lane import Lane
-
-_BURNS = ("BuyAvailabilityBudgetBurn", "ReadOrderAvailabilityBudgetBurn", "BuyLatencyBudgetBurn")
 
 
 @fault("ServiceDown", "servers")
@@ -24,7 +22,27 @@ async def every_worker_is_killed(lane: Lane) -> None:
         replica.process.kill()
 
 
-@fault("DatabaseDown", "servers", companions=_BURNS, aftermath=_BURNS)
-async def the_database_is_killed(lane: Lane) -> None:
-    """PostgreSQL is killed with SIGKILL."""
-    await asyncio.to_thread(lane.postgres.kill)
+@fault("CrashLooping", "servers", companions=("WorkerDown",), patience_seconds=60)
+async def a_worker_ends_soon_after_each_start(lane: Lane) -> None:
+    """A release whose worker ends 1.5 s after each start, and is started again each time."""
+    (worker,) = lane.deployments["worker"]
+    await lane.release("worker", "dies-soon")
+    lane.tasks.append(asyncio.create_task(lane.keep_alive(worker)))
+
+
+@fault("EventLoopBlocked", "servers", severity="ticket", companions=("WorkerDown",))
+async def a_worker_blocks_its_event_loop(lane: Lane) -> None:
+    """A release whose worker spends two thirds of its time in calls that do not give way."""
+    await lane.release("worker", "blocks")
+
+
+@fault("WorkerJobCrashing", "servers", severity="ticket", companions=("WorkerDown",))
+async def a_job_ends_with_a_bug(lane: Lane) -> None:
+    """A release in which a job of the worker ends with a KeyError each time."""
+    await lane.release("worker", "crashes-a-job")
+
+
+@fault("MemoryWillExhaust", "servers", severity="ticket", companions=("WorkerDown",), patience_seconds=40)
+async def a_worker_leaks(lane: Lane) -> None:
+    """A release whose worker leaks 20 MB a second."""
+    await lane.release("worker", "leaks")

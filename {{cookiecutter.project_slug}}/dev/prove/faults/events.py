@@ -1,0 +1,62 @@
+"""The broker, the events, and the payment provider."""
+
+import asyncio
+
+import nats
+
+from dev.prove.fault import fault
+from dev.prove.lane import Lane
+
+
+async def _the_broker_is_started(lane: Lane) -> None:
+    await lane.start_broker()
+
+
+async def _the_broker_takes_large_events_again(lane: Lane) -> None:
+    lane.nats.more.clear()
+    await lane.restart_broker()
+
+
+async def _the_provider_is_well(lane: Lane) -> None:
+    await lane.disturb_payments()
+
+
+@fault("OutboxLagging", "events", heal=_the_broker_is_started)
+async def the_broker_is_killed(lane: Lane) -> None:
+    """NATS is killed with SIGKILL, and nothing starts another."""
+    await lane.kill_broker()
+
+
+@fault("OutboxEventsParked", "events", severity="ticket", heal=_the_broker_takes_large_events_again)
+async def the_broker_takes_small_events_alone(lane: Lane) -> None:
+    """NATS is configured to take no message of more than 600 bytes."""
+    lane.nats.more["max_payload"] = 600
+    await lane.restart_broker()
+
+
+@fault("DependencyFailing", "events", severity="ticket", heal=_the_provider_is_well)
+async def the_provider_answers_errors(lane: Lane) -> None:
+    """The payment provider answers each call with 503."""
+    await lane.disturb_payments(down=True)
+
+
+@fault("MessagesFailing", "events", severity="ticket")
+async def somebody_publishes_what_is_no_event(lane: Lane) -> None:
+    """Another service publishes twenty messages under our subjects that are no events."""
+    client = await nats.connect(lane.nats.url())
+    for number in range(20):
+        await client.jetstream().publish("events.order.placed", f"not an event, {number}".encode())
+    await client.close()
+
+
+@fault(
+    "EventDeliveryBudgetBurn",
+    "events",
+    companions=("OutboxLagging",),
+    aftermath=("EventDeliveryBudgetBurn", "ErrorBudgetExhausted"),
+)
+async def the_broker_is_away_for_half_a_minute(lane: Lane) -> None:
+    """NATS is killed, and comes back after 32 s: what was written meanwhile takes effect late."""
+    await lane.kill_broker()
+    await asyncio.sleep(32)
+    await lane.start_broker()
