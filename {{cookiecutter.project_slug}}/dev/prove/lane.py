@@ -110,8 +110,9 @@ class Lane(Installation):
         await self._down(self.nats, stop=False)
 
     async def start_broker(self) -> None:
-        """Start NATS on its old port, with its messages."""
-        await self._up(self.nats)
+        """Start NATS on its old port, with its messages, if it does not run."""
+        if not self.nats.process.running:
+            await self._up(self.nats)
 
     async def restart_broker(self) -> None:
         """Stop NATS, and start it as it is configured now."""

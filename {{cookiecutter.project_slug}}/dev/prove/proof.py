@@ -7,14 +7,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-import httpx
-
 from dev.installation import Installation
 from dev.monitoring import Prometheus
 from dev.ops import runbooks
-from dev.ops.lines import BadSource
 from dev.ops.runbooks import Block, Runbook
-from dev.process import StartFailed
 from dev.prove import delivery
 from dev.prove.fault import Fault
 from dev.prove.lane import Lane
@@ -27,9 +23,6 @@ _RECEIVERS = {"page": delivery.PAGE, "ticket": delivery.TICKETS, "security": del
 
 class Disproved(Exception):
     """A claim did not hold; the message says which."""
-
-
-_FAILURES = (BadSource, Disproved, StartFailed, TimeoutError, httpx.HTTPError, RuntimeError, ValueError)
 
 
 @dataclass
@@ -53,11 +46,15 @@ class Proof:
 class Prover:
     """Goes through the faults of one lane."""
 
-    def __init__(self, lane: Lane, control: Lane, prometheus: Prometheus, sink: Sink) -> None:
+    def __init__(
+        self, lane: Lane, control: Lane, prometheus: Prometheus, sink: Sink, *, ignored: frozenset[str] = frozenset()
+    ) -> None:
+        """`ignored` are alerts that a busy machine causes by itself."""
         self._lane = lane
         self._control = control
         self._prometheus = prometheus
         self._sink = sink
+        self._ignored = ignored
 
     async def prove(self, fault: Fault) -> Proof:
         """Return what came of it; whatever went wrong is in the proof, and the lane is healed as far as it can be."""
@@ -65,9 +62,9 @@ class Prover:
         try:
             await self._quiet(fault)
             await self._prove(fault, proof)
-        except _FAILURES as exc:
+        except Exception as exc:  # noqa: BLE001 - whatever it is, it is told, and the other faults are proven
             proof.wrong = str(exc) or type(exc).__name__
-            with suppress(*_FAILURES):  # the next fault shall not suffer from this one
+            with suppress(Exception):  # the next fault shall not suffer from this one
                 await self._mitigate(fault, proof)
         return proof
 
@@ -105,10 +102,11 @@ class Prover:
         def disturbing() -> list[str]:
             rows = self._prometheus.query(f'ALERTS{{service="{self._lane.name}"}}')
             told = {(row.labels["alertname"], row.labels["severity"]) for row in rows}
+            known = self._lane.aftermath | self._ignored
             return [
                 name
                 for name, severity in told
-                if name not in self._lane.aftermath or (name, severity) == (fault.alert, fault.severity)
+                if name not in known or (name, severity) == (fault.alert, fault.severity)
             ]
 
         await self._until(lambda: not disturbing(), 60, lambda: f"before the fault: {disturbing()} in the lane")
@@ -170,7 +168,7 @@ class Prover:
         others = told - {fault.alert}
         proof.also = others & fault.companions
         self._lane.aftermath |= fault.aftermath
-        if unexpected := others - fault.companions - self._lane.aftermath:
+        if unexpected := others - fault.companions - self._lane.aftermath - self._ignored:
             raise Disproved(f"it was not alone: {', '.join(sorted(unexpected))}")
 
     async def _until(self, condition: Callable[[], bool], seconds: float, why: Callable[[], str]) -> None:

@@ -26,7 +26,9 @@ async def every_worker_is_killed(lane: Lane) -> None:
 async def a_worker_ends_soon_after_each_start(lane: Lane) -> None:
     """A release whose worker ends 1.5 s after each start, and is started again each time."""
     (worker,) = lane.deployments["worker"]
-    await lane.release("worker", "dies-soon")
+    assert worker.process
+    worker.bad_release = "dies-soon"
+    worker.process.kill()
     lane.tasks.append(asyncio.create_task(lane.keep_alive(worker)))
 
 
