@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from dev.http_server import serving
+from dev.http_server import parser, serve, serving
 
 _PROTOBUF = "application/x-protobuf"
 
@@ -95,3 +95,7 @@ def _received(span: Span, service: str) -> ReceivedSpan:
 
 def _attributes(pairs: Iterable[KeyValue]) -> dict[str, str]:
     return {pair.key: str(getattr(pair.value, pair.value.WhichOneof("value") or "string_value")) for pair in pairs}
+
+
+if __name__ == "__main__":
+    serve(OtlpReceiver().app(), port=parser(__doc__, port=4318).parse_args().port)

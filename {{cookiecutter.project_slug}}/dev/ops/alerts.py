@@ -14,6 +14,8 @@ from dev.ops.selectors import declare_all, mistakes
 from dev.ops.slos import Slos
 
 SOURCE = ROOT / "ops" / "alerts.yaml"
+STEP = 30
+"""Seconds between two samples of an example."""
 KEEP_FIRING = "5m"
 """How long a page stays after its reason has gone: it does not end and begin again with every lull."""
 AlertName = Annotated[str, StringConstraints(pattern=r"^([A-Z][a-z0-9]+)+$")]
@@ -34,6 +36,13 @@ class Example(Part):
         """Return the seconds after which it fires or ends; None for never."""
         said = getattr(self, which)
         return None if said in (None, "never") else _seconds(said)
+
+    @property
+    def samples(self) -> int:
+        """How many samples the longest of its series has after the first."""
+        return (
+            max(sum(int(part.rpartition("x")[2]) + 1 for part in values.split()) for values in self.given.values()) - 1
+        )
 
 
 class Alert(Part):
@@ -105,7 +114,7 @@ def _mistakes(found: Alerts, levels: Slos) -> Iterator[tuple[Place, str]]:
             for index, other in enumerate(names):
                 if other not in known:
                     yield (*at, key, index), f"there is no {'alert' if key == 'inhibits' else 'service level'} {other}"
-        yield from _wrong_examples((*at, "examples"), alert.examples)
+        yield from _wrong_examples((*at, "examples"), alert)
 
 
 def _wrong_expression(at: Place, alert: Alert) -> Iterator[tuple[Place, str]]:
@@ -119,10 +128,15 @@ def _wrong_expression(at: Place, alert: Alert) -> Iterator[tuple[Place, str]]:
             yield (*at, "expr"), why
 
 
-def _wrong_examples(at: Place, examples: tuple[Example, ...]) -> Iterator[tuple[Place, str]]:
-    if not any(example.moment("fires") is not None for example in examples):
+def _wrong_examples(at: Place, alert: Alert) -> Iterator[tuple[Place, str]]:
+    if all(example.fires == "never" for example in alert.examples):
         yield at, "none of them fires, so nothing shows that it can"
-    for index, example in enumerate(examples):
+    for index, example in enumerate(alert.examples):
+        if example.fires == "never" and example.samples * STEP < 2 * seconds(alert.for_ or "5m"):
+            yield (
+                (*at, index, "fires"),
+                f"too few samples to show that it never does: {2 * seconds(alert.for_ or '5m') // STEP} at least",
+            )
         for which in ("fires", "ends"):
             said = getattr(example, which)
             if said not in (None, "never") and not re.fullmatch(r"(\d+h)?(\d+m)?(\d+s)?", said):

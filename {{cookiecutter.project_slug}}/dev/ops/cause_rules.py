@@ -2,14 +2,13 @@
 
 from typing import Any
 
-from dev.ops.alerts import Alert, Alerts, Example
+from dev.ops.alerts import STEP, Alert, Alerts, Example
 from dev.ops.durations import seconds, written
 from dev.ops.rules import Rule, annotations, dump
 
 HEAD = "# Written by `make ops` from ops/alerts.yaml.\n"
 RULES = "causes.alerts.rules.yaml"
 TESTS = "causes.alerts.test.yaml"
-_STEP = 30
 _Test = dict[str, Any]
 
 
@@ -26,7 +25,7 @@ def test_file(alerts: Alerts) -> str:
         for name, alert in alerts.alerts.items()
         for number, example in enumerate(alert.examples, 1)
     ]
-    document = {"rule_files": [f"../prometheus/{RULES}"], "evaluation_interval": written(_STEP), "tests": tests}
+    document = {"rule_files": [f"../prometheus/{RULES}"], "evaluation_interval": written(STEP), "tests": tests}
     return HEAD + dump(document)
 
 
@@ -49,28 +48,23 @@ def _rule(name: str, alert: Alert, scale: float) -> Rule:
 def _test(name: str, number: int, alert: Alert, example: Example) -> _Test:
     fires, ends = example.moment("fires"), example.moment("ends")
     if fires is None:
-        moments = {2 * seconds(alert.for_ or "10m") + _samples(example) * _STEP // 2: False}
+        moments = {example.samples * STEP: False}
     else:
-        moments = {fires: True} | ({fires - _STEP: False} if fires else {})
+        moments = {fires: True} | ({fires - STEP: False} if fires else {})
     if ends is not None:
         held = ends + (seconds(alert.keep_firing_for) if alert.keep_firing_for else 0)
-        moments |= {held - _STEP: True, held: False}
+        moments |= {held - STEP: True, held: False}
     return {
         "name": f"{name}: example {number}",
-        "interval": written(_STEP),
+        "interval": written(STEP),
         "input_series": [{"series": series, "values": values} for series, values in example.given.items()],
-        "promql_expr_test": [_check(name, at, fires=firing) for at, firing in sorted(moments.items())],
+        "promql_expr_test": [_check(name, alert, at, fires=firing) for at, firing in sorted(moments.items())],
     }
 
 
-def _check(name: str, at: int, *, fires: bool) -> dict[str, Any]:
+def _check(name: str, alert: Alert, at: int, *, fires: bool) -> dict[str, Any]:
     return {
-        "expr": f'count(ALERTS{{alertname="{name}", alertstate="firing"}})',
+        "expr": f'count(ALERTS{{alertname="{name}", alertstate="firing", severity="{alert.severity}"}})',
         "eval_time": written(at) if at else "0s",
         "exp_samples": [{"labels": "{}", "value": 1}] if fires else [],
     }
-
-
-def _samples(example: Example) -> int:
-    """Return how many samples the longest of the series has, or more."""
-    return max(sum(int(part.rpartition("x")[2]) + 1 for part in values.split()) for values in example.given.values())

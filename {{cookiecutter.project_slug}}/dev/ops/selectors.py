@@ -23,8 +23,8 @@ _FOREIGN: Mapping[str, Collection[str]] = {
     "probe_duration_seconds": ("probe",),
     "probe_ssl_earliest_cert_expiry": ("probe",),
     "ALERTS": ("alertname", "alertstate", "severity", "owner", "slo", "window"),
-    "alertmanager_notifications_failed_total": ("integration",),
-    "alertmanager_notifications_total": ("integration",),
+    "alertmanager_notification_requests_failed_total": ("integration",),
+    "alertmanager_notification_requests_total": ("integration",),
     "build_info": ("version", "env"),
 }
 """Of others, by name: the labels that are asked for. Each is one more thing to hold against what is really exposed."""

@@ -19,7 +19,7 @@ def _promises(slos: Slos) -> str:
         [f"`{name}`", slo.promise, f"{slo.objective:g} %", _left(slo, slos.window_days)]
         for name, slo in slos.slos.items()
     ]
-    return _table(["service level", "promise", "objective", "budget, if all is bad"], rows)
+    return table(["service level", "promise", "objective", "budget, if all is bad"], rows)
 
 
 def _detection(slos: Slos) -> str:
@@ -27,7 +27,7 @@ def _detection(slos: Slos) -> str:
     for name, slo in slos.slos.items():
         told = [_first(slo, slos, share) for share in _SHARES]
         rows.append([f"`{name}`", *told])
-    return _table(["bad events", *map(_percent, _SHARES)], rows)
+    return table(["bad events", *map(_percent, _SHARES)], rows)
 
 
 def _first(slo: Slo, slos: Slos, share: Fraction) -> str:
@@ -56,6 +56,6 @@ def _percent(share: Fraction) -> str:
     return f"{float(share * 100):g} %"
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

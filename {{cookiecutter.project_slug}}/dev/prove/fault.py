@@ -16,7 +16,7 @@ class Fault:
     lane: str
     what: str
     """In words, for the ledger."""
-    inject: Act
+    inject: Act | None
     heal: Act | None = None
     companions: frozenset[str] = frozenset()
     """Alerts that may be told as well while it is on."""
@@ -25,6 +25,10 @@ class Fault:
     severity: str = "page"
     """Of the alert that must be told, where a service level has both."""
     patience_seconds: float = 20.0
+    service: str = ""
+    """Of the alert, if it is not the lane's."""
+    lasts: bool = False
+    """It comes of an earlier fault of the lane, and ends after days."""
 
 
 FAULTS: dict[str, Fault] = {}
@@ -40,6 +44,8 @@ def fault(
     aftermath: tuple[str, ...] = (),
     severity: str = "page",
     patience_seconds: float = 20.0,
+    service: str = "",
+    lasts: bool = False,
 ) -> Callable[[Act], Act]:
     """Register the function, whose first line of documentation says what goes wrong."""
 
@@ -48,7 +54,7 @@ def fault(
         assert inject.__doc__
         what = inject.__doc__.partition("\n")[0]
         told, later = frozenset(companions), frozenset(aftermath)
-        FAULTS[alert] = Fault(alert, lane, what, inject, heal, told, later, severity, patience_seconds)
+        FAULTS[alert] = Fault(alert, lane, what, inject, heal, told, later, severity, patience_seconds, service, lasts)
         return inject
 
     return register

@@ -1,7 +1,6 @@
 """One installation of the service that faults are put into: processes, customers, and what a platform would do."""
 
 import asyncio
-import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,16 +8,24 @@ from pathlib import Path
 
 from dev.environment import APP
 from dev.installation import Installation, until_answered
+from dev.monitoring import Prometheus
 from dev.nats import free_port
 from dev.ops.runbooks import KUBECTL
 from dev.process import Process
 from dev.prove.customers import Customers
+from dev.prove.sink import Sink
 
 _LOOK_SECONDS = 0.05
 _IMPATIENT = {
     "APP_CONSUMER_ACK_WAIT_SECONDS": "2",
     "APP_ORDERS__SETTLE_AFTER_SECONDS": "3",
     "APP_ORDERS__SETTLE_MAX_SECONDS": "4",
+}
+
+_TRACED = {
+    "APP_TRACING__RATIO": "1",
+    "APP_TRACING__EXPORT_DELAY_SECONDS": "0.5",
+    "APP_TRACING__EXPORT_TIMEOUT_SECONDS": "1",
 }
 
 
@@ -45,18 +52,32 @@ class Replica:
         return self.process is not None and self.process.running
 
 
+@dataclass(frozen=True, slots=True)
+class Monitoring:
+    """What watches all lanes."""
+
+    prometheus: Prometheus
+    sink: Sink
+    rules: Path
+    """The folder of its rules."""
+
+
 class Lane(Installation):
     """The installation named `name`, which is also the label `service` of all its series."""
 
     def __init__(self, name: str, folder: Path, *, http: int, settings: Mapping[str, str] | None = None) -> None:
         """Nothing starts here."""
-        super().__init__(folder, database="prove", settings={**_IMPATIENT, **(settings or {})})
+        self.collector: Process | None = None
+        self._collector_port = free_port()
+        traced = {**_TRACED, "APP_TRACING__OTLP_ENDPOINT": f"http://127.0.0.1:{self._collector_port}/v1/traces"}
+        super().__init__(folder, database="prove", settings={**_IMPATIENT, **traced, **(settings or {})})
         self.name = name
         self.deployments = {
             "http": [Replica(f"http-{number}", "serve", free_port()) for number in range(1, http + 1)],
             "worker": [Replica("worker-1", "worker", free_port())],
         }
         self.customers = Customers(self)
+        self.monitoring: Monitoring | None = None
         self.tasks: list[asyncio.Task[None]] = []
         """Of faults that go on while the lane does other things."""
         self.aftermath: set[str] = set()
@@ -72,10 +93,16 @@ class Lane(Installation):
     async def start(self) -> None:
         """Start everything, and return when the service answers."""
         await super().start()
+        self.start_collector()
         for replica in self._replicas():
             self.launch(replica)
         for replica in self._replicas():
             await until_answered(f"{replica.url}/readyz")
+
+    def start_collector(self) -> None:
+        """Start what takes the spans."""
+        argv = (sys.executable, "-m", "dev.otlp_receiver", "--port", str(self._collector_port))
+        self.collector = self._start("collector", argv)
 
     def launch(self, replica: Replica) -> None:
         """Start the process of a place."""
@@ -97,6 +124,13 @@ class Lane(Installation):
             if not replica.running:
                 self.launch(replica)
             await asyncio.sleep(_LOOK_SECONDS)
+
+    async def end_tasks(self) -> None:
+        """End what goes on by itself."""
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.tasks.clear()
 
     async def restart(self, replica: Replica) -> None:
         """Stop a process, start it anew, and return when it is ready."""
@@ -146,10 +180,6 @@ class Lane(Installation):
             case "get":
                 return "\n".join(f"{each.name} {'Running' if each.running else 'Error'}" for each in self._replicas())
         return command
-
-    def filled(self, text: str) -> str:
-        """Return a block of a runbook with this lane in the place of `$service`."""
-        return re.sub(r"\$service\b", self.name, text)
 
     def _replicas(self) -> list[Replica]:
         return [replica for replicas in self.deployments.values() for replica in replicas]

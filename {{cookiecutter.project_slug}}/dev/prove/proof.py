@@ -18,7 +18,13 @@ from dev.prove.scaled import scaled
 from dev.prove.sink import Message, Sink
 
 _LOOK_SECONDS = 0.1
-_RECEIVERS = {"page": delivery.PAGE, "ticket": delivery.TICKETS, "security": delivery.SECURITY}
+_SHOWN_SECONDS = 10.0  # a window has to fill, or to empty
+RECEIVERS = {
+    "page": delivery.PAGE,
+    "ticket": delivery.TICKETS,
+    "security": delivery.SECURITY,
+    "heartbeat": delivery.HEARTBEAT,
+}
 
 
 class Disproved(Exception):
@@ -30,7 +36,6 @@ class Proof:
     """What came of one alert."""
 
     fault: Fault
-    receiver: str = ""
     fired_after: float = 0.0
     """Seconds from the fault to its message, in compressed time."""
     resolved_after: float = 0.0
@@ -55,13 +60,15 @@ class Prover:
         self._prometheus = prometheus
         self._sink = sink
         self._ignored = ignored
+        self._begun = time.monotonic()
 
     async def prove(self, fault: Fault) -> Proof:
         """Return what came of it; whatever went wrong is in the proof, and the lane is healed as far as it can be."""
         proof = Proof(fault)
+        self._lane.aftermath |= fault.aftermath
         try:
             await self._quiet(fault)
-            await self._prove(fault, proof)
+            await (self._prove_lasting(fault, proof) if fault.lasts else self._prove(fault, proof))
         except Exception as exc:  # noqa: BLE001 - whatever it is, it is told, and the other faults are proven
             proof.wrong = str(exc) or type(exc).__name__
             with suppress(Exception):  # the next fault shall not suffer from this one
@@ -70,30 +77,40 @@ class Prover:
 
     async def _prove(self, fault: Fault, proof: Proof) -> None:
         runbook = runbooks.read(fault.alert)
-        receiver = _RECEIVERS[fault.severity]
-        await self._all_empty(runbook, "Diagnosis")
+        await self._not_all(runbook, "Diagnosis", fault, self._control)
         begun = time.monotonic()
+        assert fault.inject
         await fault.inject(self._lane)
-        fired = await self._told(fault, receiver, begun, "firing")
-        proof.receiver, proof.fired_after = receiver, fired.at - begun
-        for block in runbook.blocks["Diagnosis"]:
-            await self._shows(block, "while the fault is on")
-            proof.blocks += 1
-        await self._all_empty(runbook, "Verify")
+        fired = await self._told(fault, begun, "firing")
+        proof.fired_after = fired.at - begun
+        await self._diagnosed(fault, proof)
+        await self._not_all(runbook, "Verify", fault, self._lane)
         mended = time.monotonic()
         await self._mitigate(fault, proof)
-        resolved = await self._told(fault, receiver, mended, "resolved")
+        resolved = await self._told(fault, mended, "resolved")
         proof.resolved_after = resolved.at - mended
         for block in runbook.blocks["Verify"]:
-            await self._shows(block, "once it is over")
+            await self._shows(block, fault, "once it is over")
             proof.blocks += 1
         self._only_expected(fault, proof, begun)
+
+    async def _prove_lasting(self, fault: Fault, proof: Proof) -> None:
+        """An earlier fault of the lane has done it, and its end takes days."""
+        fired = await self._told(fault, 0, "firing")
+        proof.fired_after = fired.at - self._begun
+        await self._diagnosed(fault, proof)
+        await self._not_all(runbooks.read(fault.alert), "Verify", fault, self._lane)
+
+    async def _diagnosed(self, fault: Fault, proof: Proof) -> None:
+        for block in runbooks.read(fault.alert).blocks["Diagnosis"]:
+            await self._shows(block, fault, "while the fault is on")
+            proof.blocks += 1
 
     async def _mitigate(self, fault: Fault, proof: Proof) -> None:
         if fault.heal:  # first whoever it belongs to, then what the runbook says is left to do
             await fault.heal(self._lane)
         for block in runbooks.read(fault.alert).blocks["Mitigation"]:
-            await self._execute(block, self._lane)
+            await self._execute(block, fault, self._lane)
             proof.blocks += 1
 
     async def _quiet(self, fault: Fault) -> None:
@@ -103,17 +120,16 @@ class Prover:
             rows = self._prometheus.query(f'ALERTS{{service="{self._lane.name}"}}')
             told = {(row.labels["alertname"], row.labels["severity"]) for row in rows}
             known = self._lane.aftermath | self._ignored
-            return [
-                name
-                for name, severity in told
-                if name not in known or (name, severity) == (fault.alert, fault.severity)
-            ]
+            own = (fault.alert, fault.severity) if not fault.lasts else ()
+            return [name for name, severity in told if name not in known or (name, severity) == own]
 
         await self._until(lambda: not disturbing(), 60, lambda: f"before the fault: {disturbing()} in the lane")
 
-    async def _told(self, fault: Fault, receiver: str, since: float, status: str) -> Message:
+    async def _told(self, fault: Fault, since: float, status: str) -> Message:
+        receiver = RECEIVERS[fault.severity]
+
         def found() -> Message | None:
-            of = self._sink.of(fault.alert, self._lane.name)
+            of = self._sink.of(fault.alert, fault.service or self._lane.name)
             return next(
                 (each for each in of if (each.receiver, each.status) == (receiver, status) and each.at > since), None
             )
@@ -124,37 +140,34 @@ class Prover:
         assert message
         return message
 
-    async def _shows(self, block: Block, when: str) -> None:
-        async def shown() -> bool:
-            return bool(await self._execute(block, self._lane)) or block.word == "perhaps"
-
-        deadline = time.monotonic() + 10
-        while not await shown():
+    async def _shows(self, block: Block, fault: Fault, when: str) -> None:
+        deadline = time.monotonic() + _SHOWN_SECONDS
+        while not await self._execute(block, fault, self._lane) and block.word != "perhaps":
             if time.monotonic() > deadline:
                 raise Disproved(f"line {block.line} of its runbook shows nothing {when}: {block.text.strip()}")
             await asyncio.sleep(_LOOK_SECONDS)
 
-    async def _all_empty(self, runbook: Runbook, section: str) -> None:
+    async def _not_all(self, runbook: Runbook, section: str, fault: Fault, lane: Lane) -> None:
         """Diagnosis must not show a fault that is not there, nor Verify an end that has not come: one block of each."""
         asked = [block for block in runbook.blocks[section] if block.kind != "sh" and block.word != "perhaps"]
-        lane = self._control if section == "Diagnosis" else self._lane
-        shown = [await self._execute(block, lane) for block in asked]
+        shown = [await self._execute(block, fault, lane) for block in asked]
         if asked and all(shown):
             raise Disproved(f"each block of {section} shows something where nothing is to be seen")
 
-    async def _execute(self, block: Block, lane: Lane) -> str:
+    async def _execute(self, block: Block, fault: Fault, lane: Lane) -> str:
         """Return what a block shows: nothing, or something."""
-        text = lane.filled(block.text)
+        service = fault.service or lane.name
         match block.kind:
             case "promql":
-                rows = await asyncio.to_thread(self._prometheus.query, scaled(text))
+                expression = scaled(block.text.replace("$service", service))
+                rows = await asyncio.to_thread(self._prometheus.query, expression)
                 return "\n".join(f"{dict(row.labels)} {row.value}" for row in rows)
             case "sql":
-                return await asyncio.to_thread(lane.query, text)
+                return await asyncio.to_thread(lane.query, block.text)
         said = ""
-        for command in text.splitlines():
+        for command in block.text.splitlines():
             if command.startswith("kubectl "):
-                said += await lane.platform(_as_written(command, lane))
+                said += await lane.platform(command)
             else:
                 said += await asyncio.to_thread(_shell, command, lane, fails=block.word == "fails")
         return said
@@ -167,7 +180,6 @@ class Prover:
         }
         others = told - {fault.alert}
         proof.also = others & fault.companions
-        self._lane.aftermath |= fault.aftermath
         if unexpected := others - fault.companions - self._lane.aftermath - self._ignored:
             raise Disproved(f"it was not alone: {', '.join(sorted(unexpected))}")
 
@@ -177,10 +189,6 @@ class Prover:
             if time.monotonic() > deadline:
                 raise Disproved(await asyncio.to_thread(why))
             await asyncio.sleep(_LOOK_SECONDS)
-
-
-def _as_written(command: str, lane: Lane) -> str:
-    return command.replace(f'"{lane.name}"', '"$service"', 1)
 
 
 def _shell(command: str, lane: Installation, *, fails: bool) -> str:

@@ -40,13 +40,24 @@ async def the_provider_answers_errors(lane: Lane) -> None:
     await lane.disturb_payments(down=True)
 
 
-@fault("MessagesFailing", "events", severity="ticket")
+async def _whoever_publishes_stops(lane: Lane) -> None:
+    await lane.end_tasks()
+
+
+@fault("MessagesFailing", "events", severity="ticket", heal=_whoever_publishes_stops)
 async def somebody_publishes_what_is_no_event(lane: Lane) -> None:
-    """Another service publishes twenty messages under our subjects that are no events."""
-    client = await nats.connect(lane.nats.url())
-    for number in range(20):
-        await client.jetstream().publish("events.order.placed", f"not an event, {number}".encode())
-    await client.close()
+    """Another service publishes messages under our subjects that are no events, ten a second."""
+
+    async def publish() -> None:
+        client = await nats.connect(lane.nats.url())
+        try:
+            while True:
+                await client.jetstream().publish("events.order.placed", b"not an event")
+                await asyncio.sleep(0.1)
+        finally:
+            await client.close()
+
+    lane.tasks.append(asyncio.create_task(publish()))
 
 
 @fault(

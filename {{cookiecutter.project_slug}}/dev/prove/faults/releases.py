@@ -48,10 +48,7 @@ async def a_release_writes_many_lines(lane: Lane) -> None:
 
 
 async def _the_attacker_gives_up(lane: Lane) -> None:
-    for task in lane.tasks:
-        task.cancel()
-    await asyncio.gather(*lane.tasks, return_exceptions=True)
-    lane.tasks.clear()
+    await lane.end_tasks()
 
 
 @fault("AuthenticationFailureSpike", "releases", severity="security", heal=_the_attacker_gives_up)

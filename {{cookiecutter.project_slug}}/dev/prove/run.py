@@ -1,0 +1,165 @@
+"""One run: installations, what watches them, and the faults of each lane one after the other, lanes side by side."""
+
+import asyncio
+import time
+from collections.abc import Iterable
+from contextlib import ExitStack
+from pathlib import Path
+
+from dev.monitoring import Alertmanager, Prometheus
+from dev.ops import alerts, slos
+from dev.prove import faults as _registered  # noqa: F401 - each module registers its own
+from dev.prove.delivery import delivering_to
+from dev.prove.fault import Fault
+from dev.prove.lane import Lane, Monitoring
+from dev.prove.proof import Disproved, Proof, Prover
+from dev.prove.scaled import SCALE, prometheus_config, rules
+from dev.prove.sink import Sink, receiving
+
+CONTROL = "control"
+SLOW = frozenset(
+    {
+        "BuyLatencyBudgetBurn",
+        "ReadOrderLatencyBudgetBurn",
+        "EventDeliveryBudgetBurn",
+        "EventLoopBlocked",
+        "ErrorBudgetExhausted",
+    }
+)
+"""What a machine that does other work brings about by itself."""
+_REPLICAS = {"releases": 2}
+_WARM_SECONDS = 120.0
+_SILENT_SECONDS = 3.0  # five beats that do not come
+_PATIENCE_SECONDS = 30.0
+_BEGUN = time.monotonic()
+_WATCHDOG = Fault(
+    "Watchdog", CONTROL, "Prometheus is killed with SIGKILL: its heartbeat stops.", None, severity="heartbeat"
+)
+
+
+class Run:
+    """Use `proofs` and `noise` when it is over."""
+
+    def __init__(self, chosen: Iterable[Fault], folder: Path, *, ignored: frozenset[str] = frozenset()) -> None:
+        """Nothing starts here."""
+        self._chosen = [*chosen]
+        self._folder = folder
+        self._ignored = ignored
+        self.proofs: list[Proof] = []
+        self.noise: list[str] = []
+        """What was told of the control lane, which nothing was done to."""
+        names = (CONTROL, *dict.fromkeys(fault.lane for fault in self._chosen))
+        self._lanes = {name: Lane(name, folder / name, http=_REPLICAS.get(name, 1)) for name in names}
+
+    async def go(self) -> None:
+        """Do all of it, and leave nothing running.
+
+        Raises:
+            StartFailed: with the reason.
+        """
+        with ExitStack() as stack:
+            for lane in self._lanes.values():
+                stack.callback(lane.stop)
+            sink = stack.enter_context(receiving())
+            prometheus = self._watched(stack, sink)
+            say("starting the installations")
+            await asyncio.gather(*(lane.start() for lane in self._lanes.values()))
+            prometheus.start()
+            customers = [asyncio.create_task(lane.customers.run()) for lane in self._lanes.values()]
+            try:
+                await self._warm(prometheus)
+                await self._prove(prometheus, sink)
+            finally:
+                for task in customers:
+                    task.cancel()
+                await asyncio.gather(*customers, return_exceptions=True)
+
+    def _watched(self, stack: ExitStack, sink: Sink) -> Prometheus:
+        """Start Alertmanager, and return a Prometheus that is not yet started: what it cannot deliver at once waits."""
+        config = delivering_to(sink.url, self._folder / "secrets", scale=SCALE)
+        alertmanager = Alertmanager(self._folder / "alertmanager", config)
+        alertmanager.start()
+        stack.callback(alertmanager.stop)
+        levels = slos.read()
+        folder = self._folder / "rules"
+        folder.mkdir()
+        for name, text in rules(alerts.read(levels), levels).items():
+            (folder / name).write_text(text)
+        address = alertmanager.url.removeprefix("http://")
+        targets = {name: lane.targets for name, lane in self._lanes.items()}
+        targets["monitoring"] = {"alertmanager": [address]}
+        prometheus = Prometheus(self._folder / "prometheus", prometheus_config([f"{folder}/*.yaml"], targets, address))
+        stack.callback(prometheus.stop)
+        for lane in self._lanes.values():
+            lane.monitoring = Monitoring(prometheus, sink, folder)
+        return prometheus
+
+    async def _warm(self, prometheus: Prometheus) -> None:
+        """Return when each lane has events in the windows of its service levels, and the start's own noise is over."""
+        counted = 'slo:events:increase5m{slo="buy-availability"} > 0'
+        noise = f'ALERTS{{severity!="heartbeat", alertname!~"{"|".join(self._ignored) or "none"}"}}'
+
+        async def rows(expression: str) -> int:
+            return len(await asyncio.to_thread(prometheus.query, expression))
+
+        async with asyncio.timeout(_WARM_SECONDS):
+            while await rows(counted) < len(self._lanes) or await rows(noise):  # noqa: ASYNC110 - others do it
+                await asyncio.sleep(0.2)
+        say("everything runs, customers come, and no alert fires")
+
+    async def _prove(self, prometheus: Prometheus, sink: Sink) -> None:
+        quiet_since = time.monotonic()
+        provers = {
+            name: Prover(lane, self._lanes[CONTROL], prometheus, sink, ignored=self._ignored)
+            for name, lane in self._lanes.items()
+        }
+        await asyncio.gather(*(self._lane(name, prover) for name, prover in provers.items()))
+        told = {each.alert for each in sink.messages if each.service == CONTROL and each.at > quiet_since}
+        self.noise = sorted(told - self._ignored)
+        self.proofs.append(await _watchdog(prometheus, sink))
+
+    async def _lane(self, name: str, prover: Prover) -> None:
+        for fault in [each for each in self._chosen if each.lane == name]:
+            proof = await prover.prove(fault)
+            self.proofs.append(proof)
+            _report(proof)
+
+
+async def _watchdog(prometheus: Prometheus, sink: Sink) -> Proof:
+    """Prometheus dies, and whoever expects its heartbeat notices; it starts, and beats again."""
+    proof = Proof(_WATCHDOG)
+
+    async def until(seen: bool, since: float) -> float:  # noqa: FBT001 - a word of its own would not say more
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            beats = [each.at for each in sink.of("Watchdog") if each.at > since]
+            if beats and seen:
+                return beats[0] - since
+            last = max([since, *beats])
+            if not seen and time.monotonic() - last > _SILENT_SECONDS:
+                return time.monotonic() - since
+            await asyncio.sleep(0.1)
+        raise Disproved("its heartbeat went on" if not seen else "it has no heartbeat")
+
+    try:
+        await until(seen=True, since=0)
+        killed = time.monotonic()
+        await asyncio.to_thread(prometheus.process.kill)
+        proof.fired_after = await until(seen=False, since=killed)
+        started = time.monotonic()
+        await asyncio.to_thread(prometheus.start)
+        proof.resolved_after = await until(seen=True, since=started)
+    except Disproved as exc:
+        proof.wrong = str(exc)
+    _report(proof)
+    return proof
+
+
+def say(text: str) -> None:
+    """Print a line with the seconds since the beginning."""
+    print(f"{time.monotonic() - _BEGUN:6.1f} s  {text}", flush=True)
+
+
+def _report(proof: Proof) -> None:
+    end = "it lasts" if proof.fault.lasts else f"resolved after {proof.resolved_after:.1f} s"
+    say(f"{proof.fault.alert}: {proof.wrong or f'fired after {proof.fired_after:.1f} s, {end}'}")
