@@ -101,7 +101,7 @@ def read(document: Document | None = None) -> Slos:
 
 
 def _mistakes(found: Slos) -> Iterator[tuple[Place, str]]:
-    for module in ("app.main", "app.worker"):  # whose code declares all metrics
+    for module in ("app.main", "app.worker", "app.probe"):  # whose code declares all metrics
         importlib.import_module(module)
     for name, slo in found.slos.items():
         at = ("slos", name)
