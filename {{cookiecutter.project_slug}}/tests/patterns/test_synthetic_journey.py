@@ -118,7 +118,8 @@ async def test_a_step_that_hangs_ends_at_its_timeout() -> None:
     traveller = Traveller(second=lambda: "hangs")
     counted = Counted("synthetic_journey_step_failures_total", journey=NAME, step="second", reason="timeout")
 
-    await traveller.journey(step_timeout_seconds=0.01).run_once()
+    async with asyncio.timeout(10):
+        await traveller.journey(step_timeout_seconds=0.01).run_once()
 
     assert counted.more == 1
     assert traveller.taken == ["first", "second", "tidy"]

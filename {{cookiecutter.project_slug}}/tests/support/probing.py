@@ -81,6 +81,7 @@ class Gate:
             self.held.set()
             while (await request.receive())["type"] != "http.disconnect":
                 pass
+            return Response(status_code=503)  # nobody hears it, and the API never hears of the request
         headers = {name: value for name, value in request.headers.items() if name not in {"host", "content-length"}}
         url = httpx.URL(self._target + request.url.path, query=request.url.query.encode())
         async with httpx.AsyncClient() as client:

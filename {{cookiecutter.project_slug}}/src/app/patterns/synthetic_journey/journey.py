@@ -69,7 +69,6 @@ class Journey:
                 await step.take()
         except Exception as exc:  # noqa: BLE001 - whatever it is, the customer's step has failed
             failure = failure_of(exc, timeout_seconds=self._step_timeout_seconds)
-            failure.__cause__ = exc
         telemetry.STEP_DURATION.labels(self._name, step.name).observe(self._clock.monotonic() - begun)
         return failure
 

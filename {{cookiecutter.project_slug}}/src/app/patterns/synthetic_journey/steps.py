@@ -71,4 +71,6 @@ def failure_of(error: Exception, *, timeout_seconds: float) -> StepFailed:
             return StepFailed(Reason.TIMEOUT, f"no end within {timeout_seconds:g} s")
         case httpx.TransportError():
             return StepFailed(Reason.REFUSED, type(error).__name__)
-    return StepFailed(Reason.UNEXPECTED, type(error).__name__)
+    unexpected = StepFailed(Reason.UNEXPECTED, type(error).__name__)
+    unexpected.__cause__ = error
+    return unexpected

@@ -24,6 +24,7 @@ STEP_FAILURES = counter(
     "synthetic_journey_step_failures_total",
     "Runs that failed at this step.",
     {"journey": _JOURNEYS, "step": _STEPS, "reason": tuple(Reason)},
+    limit=300,  # room for all: each exists from the start
 )
 STEP_DURATION = histogram(
     "synthetic_journey_step_duration_seconds",
