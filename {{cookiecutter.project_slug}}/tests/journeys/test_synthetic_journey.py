@@ -107,7 +107,7 @@ async def test_all_is_well(service: RunningService, new_probe: NewProbe, gate: G
         shown = await probe.shown()
         return shown if shown["runs_total success"] >= 3 else None
 
-    shown = await eventually(three_runs, within_seconds=30)
+    shown = await eventually(three_runs, within_seconds=60)
     orders = await orders_of_the_probe(service)
 
     assert {step: shown[f"step_success {step}"] for step in STEPS} == dict.fromkeys(STEPS, 1)
@@ -136,7 +136,7 @@ async def test_a_broken_step_is_named(
         shown = await probe.shown()
     finally:
         postgres.execute(cure, database=service.database)
-    await eventually(lambda: probe.process.logged("synthetic_journey.recovered"), within_seconds=30)
+    await eventually(lambda: probe.process.logged("synthetic_journey.recovered"), within_seconds=60)
     healed = await probe.succeeds()
 
     (line, *_) = probe.process.logged("synthetic_journey.failed")
@@ -162,7 +162,7 @@ async def test_an_issuer_that_is_down_is_a_login_that_fails(new_probe: NewProbe,
     failed = await probe.fails()
     shown = await probe.shown()
     tokens.start()
-    await eventually(lambda: probe.process.logged("synthetic_journey.recovered"), within_seconds=30)
+    await eventually(lambda: probe.process.logged("synthetic_journey.recovered"), within_seconds=60)
 
     assert failed == ("login", "refused")
     assert [shown[f"step_success {step}"] for step in STEPS] == [0] * 5
@@ -191,7 +191,7 @@ async def test_a_changed_secret_is_picked_up(new_probe: NewProbe, secrets: tuple
     issuers.write_text("rotated")
     failed = await probe.fails()
     own.write_text("rotated")
-    await eventually(lambda: probe.process.logged("synthetic_journey.recovered"), within_seconds=30)
+    await eventually(lambda: probe.process.logged("synthetic_journey.recovered"), within_seconds=60)
 
     assert failed == ("login", "status")
     assert "opens-the-door" not in "".join(probe.process.lines)
@@ -204,7 +204,7 @@ async def test_a_killed_probe_leaves_its_order_to_the_next(
     gate.holds = True
     killed = new_probe(gate.url)
     await killed.start()
-    await eventually(gate.held.is_set, within_seconds=30)
+    await eventually(gate.held.is_set, within_seconds=60)
     killed.process.kill()
     left = [order["id"] for order in await orders_of_the_probe(service) if order["state"] == "placed"]
     gate.holds = False
@@ -221,7 +221,7 @@ async def test_a_killed_probe_leaves_its_order_to_the_next(
 async def test_a_step_that_hangs_ends_at_its_timeout(new_probe: NewProbe, gate: Gate) -> None:
     """The next run comes all the same, and succeeds when nothing hangs any more."""
     gate.holds = True
-    probe = new_probe(gate.url, APP_PROBE__STEP_TIMEOUT_SECONDS="2")
+    probe = new_probe(gate.url, APP_PROBE__STEP_TIMEOUT_SECONDS="5")
     await probe.start()
 
     failed = await probe.fails()
@@ -236,9 +236,9 @@ async def test_a_probe_that_hangs_stops_when_told(new_probe: NewProbe, gate: Gat
     gate.holds = True
     probe = new_probe(gate.url, APP_PROBE__STEP_TIMEOUT_SECONDS="3600")
     await probe.start()
-    await eventually(gate.held.is_set, within_seconds=30)
+    await eventually(gate.held.is_set, within_seconds=60)
 
-    code = await asyncio.to_thread(probe.process.terminate, timeout_seconds=20)
+    code = await asyncio.to_thread(probe.process.terminate, timeout_seconds=60)
 
     assert code == 0
     assert {line["event"] for line in probe.process.logs} == {"server.listening", "server.draining"}

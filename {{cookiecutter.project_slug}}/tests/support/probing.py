@@ -28,12 +28,14 @@ class RunningProbe:
         own = probe_variables(
             base_url=base_url, token_url=token_url, secret_file=secret_file, port=port, scope=READ_AND_WRITE
         )
-        self.process = service_process("probe", {**own, "APP_PROBE__INTERVAL_SECONDS": "0.2", **settings})
+        # Patient: on a busy machine, a slow step is not the failure that a test is about.
+        pace = {"APP_PROBE__INTERVAL_SECONDS": "0.2", "APP_PROBE__STEP_TIMEOUT_SECONDS": "60"}
+        self.process = service_process("probe", {**own, **pace, **settings})
 
     async def start(self) -> None:
         """Start, and return when it answers."""
         self.process.start()
-        await self.process.wait_until_ready(f"{self.url}/readyz")
+        await self.process.wait_until_ready(f"{self.url}/readyz", within_seconds=60)
 
     async def shown(self) -> dict[str, float]:
         """Return what it exposes of its journey, such as `runs_total success` or `step_failures_total buy status`."""
@@ -53,11 +55,11 @@ class RunningProbe:
             shown = await self.shown()
             return shown if shown["success"] else None
 
-        return await eventually(look, within_seconds=30)
+        return await eventually(look, within_seconds=60)
 
     async def fails(self) -> tuple[str, str]:
         """Wait for the first run that fails, and return step and reason."""
-        lines = await eventually(lambda: self.process.logged("synthetic_journey.failed"), within_seconds=30)
+        lines = await eventually(lambda: self.process.logged("synthetic_journey.failed"), within_seconds=60)
         return lines[0]["step"], lines[0]["reason"]
 
 
