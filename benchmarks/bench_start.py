@@ -21,7 +21,14 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROUNDS = 3
 LONGEST_SECONDS = 300
-PORTS = ("APP_HTTP__PORT", "APP_WORKER__PORT", "DEV_NATS_PORT", "DEV_PAYMENTS_PORT", "DEV_ISSUER_PORT")
+PORTS = (
+    "APP_HTTP__PORT",
+    "APP_WORKER__PORT",
+    "APP_PROBE__PORT",
+    "DEV_NATS_PORT",
+    "DEV_PAYMENTS_PORT",
+    "DEV_ISSUER_PORT",
+)
 
 
 def main() -> None:

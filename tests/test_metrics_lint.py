@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-PORTS = ("APP_HTTP__PORT", "APP_WORKER__PORT", "DEV_NATS_PORT", "DEV_PAYMENTS_PORT", "DEV_ISSUER_PORT")
+PROCESSES = ("APP_WORKER__PORT", "APP_PROBE__PORT", "APP_HTTP__PORT")
+PORTS = (*PROCESSES, "DEV_NATS_PORT", "DEV_PAYMENTS_PORT", "DEV_ISSUER_PORT")
 PATIENCE_SECONDS = 120
 
 pytestmark = pytest.mark.xdist_group("service")
@@ -32,7 +33,7 @@ def promtool(equipped: Path, unproven: Callable[[str, str], None]) -> str | None
 
 @pytest.fixture(scope="module")
 def metrics(equipped: Path) -> Iterator[dict[str, bytes]]:
-    """Yield what both processes of a service expose after `make up` and one request, by the names of their ports."""
+    """Yield what all processes of a service expose after `make up` and one request, by the names of their ports."""
     probes = [socket.create_server(("127.0.0.1", 0)) for _ in PORTS]
     ports = {name: probe.getsockname()[1] for name, probe in zip(PORTS, probes, strict=True)}
     for probe in probes:
@@ -42,16 +43,16 @@ def metrics(equipped: Path) -> Iterator[dict[str, bytes]]:
         [equipped / ".venv" / "bin" / "python", "-m", "dev.up"], cwd=equipped, env=env, stdout=subprocess.DEVNULL
     )
     try:
-        for name in ("APP_WORKER__PORT", "APP_HTTP__PORT"):
+        for name in PROCESSES:
             _answer(ports[name], "/readyz", system)
         _answer(ports["APP_HTTP__PORT"], "/openapi.json", system)
-        yield {name: _answer(ports[name], "/metrics", system) for name in ("APP_HTTP__PORT", "APP_WORKER__PORT")}
+        yield {name: _answer(ports[name], "/metrics", system) for name in PROCESSES}
     finally:
         system.terminate()
         system.wait(PATIENCE_SECONDS)
 
 
-@pytest.mark.parametrize("process", ["APP_HTTP__PORT", "APP_WORKER__PORT"])
+@pytest.mark.parametrize("process", PROCESSES)
 def test_promtool_finds_nothing(promtool: str | None, request: pytest.FixtureRequest, process: str) -> None:
     """Names, units and help texts of each process are as Prometheus wants them."""
     if promtool is None:

@@ -1,5 +1,6 @@
 """The environment variables that the service's processes need, computed in one place for `make up` and for tests."""
 
+import json
 import os
 import sys
 import tomllib
@@ -12,6 +13,8 @@ from dev.postgres import JOBS_LOGIN, SERVICE_LOGIN
 from dev.token_issuer import ISSUER
 
 ROOT = Path(__file__).resolve().parents[1]
+PROBE = "probe"
+"""The tenant of the process that tries a customer's steps, and the client that it logs in as."""
 APP = (sys.executable, "-c", "from app.cli import main; main()")
 """The `app` command, also where the service itself is not installed."""
 UNANSWERED_REPOSITORY = "https://git.example.com/repository"
@@ -61,6 +64,19 @@ def variables(addresses: Addresses, *, env: str = "development") -> dict[str, st
         "APP_AUTHENTICATION__JWKS_URL": addresses.jwks_url,
         "APP_HTTP__PORT": str(addresses.http_port),
         "APP_WORKER__PORT": str(addresses.worker_port),
+    }
+
+
+def probe_variables(*, base_url: str, token_url: str, secret_file: Path, port: int, scope: str) -> dict[str, str]:
+    """Return the variables of the process that tries a customer's steps, without those of the machine."""
+    return {
+        "OTEL_SERVICE_NAME": service_name(),
+        "APP_PROBE__BASE_URL": base_url,
+        "APP_PROBE__TOKEN_URL": token_url,
+        "APP_PROBE__CLIENT_ID": PROBE,
+        "APP_PROBE__CLIENT_SECRET_FILE": str(secret_file),
+        "APP_PROBE__TOKEN_PARAMETERS": json.dumps({"tenant": PROBE, "scope": scope}),
+        "APP_PROBE__PORT": str(port),
     }
 
 

@@ -1,6 +1,7 @@
 """What `make up` runs: who needs whom, what each part is told, and what happens when one of them changes or ends."""
 
 import os
+import secrets
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from watchfiles import PythonFilter, watch
 
 from dev.console import Console
-from dev.environment import APP, ROOT, Addresses, service_name, variables
+from dev.environment import APP, PROBE, ROOT, Addresses, probe_variables, service_name, variables
 from dev.nats import Nats
 from dev.postgres import PostgreSQL
 from dev.process import Process, StartFailed
@@ -19,11 +20,12 @@ _MIGRATION_TIMEOUT_SECONDS = 900.0
 _SCOPES = (
     "orders:read orders:write",  # domain: orders
 )
+_PROBE_INTERVAL_SECONDS = 15.0  # often enough to be seen, and quiet enough to work beside
 _BANNER = """
 {service} is up; changes in src/ restart it, Ctrl-C stops everything.
 
   API          {http}/docs
-  metrics      {http}/metrics   worker: {worker}/metrics
+  metrics      {http}/metrics   worker: {worker}/metrics{probe}
   PostgreSQL   psql "{psql}"
   NATS         {nats}
   payments     {payments}/authorisations   faults: PUT {payments}/faults
@@ -43,7 +45,10 @@ class Stack:
     def __init__(
         self, data: Path, ports: dict[str, int], console: Console, *, settings: Mapping[str, str] | None = None
     ) -> None:
-        """Nothing starts here. `settings` are variables of the service that win over the environment's."""
+        """Nothing starts here. `settings` are variables of the service that win over the environment's.
+
+        Without a port for it, there is no probe: its orders would be among those that somebody looks at.
+        """
         self._data = data
         self._ports = ports
         self._console = console
@@ -52,7 +57,10 @@ class Stack:
         self._nats = Nats(data / "nats", port=ports["nats"], on_line=console.listener("nats", hide=("[INF]",)))
         self._database = service_name().replace("-", "_")
         self._env = {**self._variables(), **(settings or {})}
-        self._service = [self._app("serve"), self._app("worker")]
+        self._secret = data / "probe_secret"
+        self._service = {"http": self._app("serve", self._env), "worker": self._app("worker", self._env)}
+        if "probe" in ports:
+            self._service["probe"] = self._app("probe", {**self._env, **self._probe_variables()})
 
     def start(self) -> None:
         """Start everything in order.
@@ -66,7 +74,8 @@ class Stack:
             self._postgres.create_database(self._database)
         self._supervisor.start_server(self._nats)
         key = ("--key", str(self._data / "token_issuer.pem"), "--audience", service_name())
-        self._start_helper("issuer", "dev.token_issuer", *key)
+        self._make_secret()
+        self._start_helper("issuer", "dev.token_issuer", *key, "--client", PROBE, str(self._secret))
         self._start_helper("payments", "dev.payment_simulator")
         self._say("migrating the database")
         self._migrate()
@@ -91,7 +100,7 @@ class Stack:
                 self._start_service(wait=False)
                 known_dead.clear()
             for process in self._supervisor.ended():
-                if process not in self._service:
+                if process not in self._service.values():
                     raise StartFailed(f"{process.name} has ended with {process.returncode}; its last lines are above.")
                 if process.name not in known_dead:
                     known_dead.add(process.name)
@@ -116,10 +125,13 @@ class Stack:
         """Return where everything is, with commands to copy."""
         psql = self._postgres.url(self._database).replace("+asyncpg", "")
         urls = {name: self.url(name) for name in ("http", "worker", "payments", "issuer")}
-        return _BANNER.format(service=service_name(), psql=psql, nats=self._nats.url(), token=self.token(), **urls)
+        probe = f"   probe: {self.url('probe')}/metrics" if "probe" in self._ports else ""
+        return _BANNER.format(
+            service=service_name(), psql=psql, nats=self._nats.url(), token=self.token(), probe=probe, **urls
+        )
 
     def url(self, name: str) -> str:
-        """Return where one part listens: `http`, `worker`, `payments`, `issuer`."""
+        """Return where one part listens: `http`, `worker`, `probe`, `payments`, `issuer`."""
         return f"http://127.0.0.1:{self._ports[name]}"
 
     def _start_helper(self, name: str, module: str, *options: str) -> None:
@@ -128,7 +140,7 @@ class Stack:
         self._supervisor.start(process, ready_line="Uvicorn running on")
 
     def _migrate(self) -> None:
-        process = self._app("migrate")
+        process = self._app("migrate", self._env)
         self._supervisor.start(process)
         if process.wait(timeout_seconds=_MIGRATION_TIMEOUT_SECONDS):
             last = next((line for line in reversed(process.last_lines) if line.strip()), "it said nothing")
@@ -136,15 +148,15 @@ class Stack:
         self._supervisor.stop(process)
 
     def _start_service(self, *, wait: bool = True) -> None:
-        for process, port in zip(self._service, ("http", "worker"), strict=True):
+        for port, process in self._service.items():
             self._supervisor.start(process, ready_url=f"{self.url(port)}/livez" if wait else None)
 
     def _stop_service(self) -> None:
-        for process in reversed(self._service):
+        for process in reversed(self._service.values()):
             self._supervisor.stop(process)
 
-    def _app(self, command: str) -> Process:
-        return Process(command, [*APP, command], env=self._env, cwd=ROOT, on_line=self._console.listener(command))
+    def _app(self, command: str, env: Mapping[str, str]) -> Process:
+        return Process(command, [*APP, command], env=env, cwd=ROOT, on_line=self._console.listener(command))
 
     def _variables(self) -> dict[str, str]:
         addresses = Addresses(
@@ -157,6 +169,20 @@ class Stack:
         )
         readable = {"APP_LOGGING__FORMAT": "console"} if self._console.coloured else {}
         return {**readable, **os.environ, **variables(addresses), "PYTHONUNBUFFERED": "1"}
+
+    def _probe_variables(self) -> dict[str, str]:
+        own = probe_variables(
+            base_url=self.url("http"),
+            token_url=f"{self.url('issuer')}/token",
+            secret_file=self._secret,
+            port=self._ports["probe"],
+            scope=" ".join(_SCOPES),
+        )
+        return {**own, "APP_PROBE__INTERVAL_SECONDS": str(_PROBE_INTERVAL_SECONDS)}
+
+    def _make_secret(self) -> None:
+        self._secret.touch(mode=0o600)
+        self._secret.write_text(secrets.token_urlsafe())
 
     def _say(self, text: str) -> None:
         self._console.say(text)

@@ -2,6 +2,7 @@
 
 GET  /.well-known/jwks.json  the public keys
 POST /token                  tenant, sub (or actor), scope, expires_in as form or JSON -> {"access_token", ...}
+                             with grant_type=client_credentials: client_id and client_secret, too, of a known client
 """
 
 import argparse
@@ -12,13 +13,13 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl
 
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -40,6 +41,9 @@ class TokenRequest(BaseModel):
     sub: str = Field("developer", min_length=1, validation_alias=AliasChoices("sub", "actor"))
     scope: str = ""
     expires_in: int = Field(_DAY_SECONDS, ge=1, le=365 * _DAY_SECONDS)
+    grant_type: Literal["client_credentials"] | None = None
+    client_id: str = ""
+    client_secret: SecretStr = SecretStr("")
 
 
 class SigningKey:
@@ -81,6 +85,8 @@ class TokenIssuer:
         self.keys = [key]
         self.audience = audience
         self.issuer = issuer
+        self.clients: dict[str, Path] = {}
+        """Programs that log in with a secret: by client id, the file that has it."""
         self.jwks_url = ""  # known to whoever serves `app`
 
     def rotate(self, *, keep_old: bool = True) -> SigningKey:
@@ -134,19 +140,31 @@ class TokenIssuer:
             asked = TokenRequest.model_validate(json.loads(body) if is_json else dict(parse_qsl(body)))
         except (ValidationError, ValueError) as exc:
             return JSONResponse({"error": "invalid_request", "error_description": str(exc)}, 400)
-        token = self.mint(tenant=asked.tenant, actor=asked.sub, scope=asked.scope, expires_in_seconds=asked.expires_in)
+        if asked.grant_type and not self._knows(asked):
+            return JSONResponse({"error": "invalid_client"}, 401)
+        actor = asked.client_id if asked.grant_type else asked.sub
+        token = self.mint(tenant=asked.tenant, actor=actor, scope=asked.scope, expires_in_seconds=asked.expires_in)
         return JSONResponse(
             {"access_token": token, "token_type": "Bearer", "expires_in": asked.expires_in, "scope": asked.scope}
         )
+
+    def _knows(self, asked: TokenRequest) -> bool:
+        file = self.clients.get(asked.client_id)
+        return file is not None and asked.client_secret.get_secret_value() == file.read_text().strip()
 
 
 def _arguments() -> argparse.Namespace:
     arguments = parser(__doc__, port=8003)
     arguments.add_argument("--audience", required=True, help="the service that the tokens are for")
     arguments.add_argument("--key", type=Path, default=Path(".dev/token_issuer.pem"), help="made when missing")
+    arguments.add_argument(
+        "--client", nargs=2, action="append", default=[], metavar=("ID", "FILE"), help="a program, and its secret"
+    )
     return arguments.parse_args()
 
 
 if __name__ == "__main__":
     given = _arguments()
-    serve(TokenIssuer(SigningKey.load_or_create(given.key), audience=given.audience).app(), port=given.port)
+    issuer = TokenIssuer(SigningKey.load_or_create(given.key), audience=given.audience)
+    issuer.clients = {name: Path(file) for name, file in given.client}
+    serve(issuer.app(), port=given.port)

@@ -1,6 +1,6 @@
 """`make up`: the whole system on one machine, with live reload, until Ctrl-C.
 
-PostgreSQL, NATS, a token issuer and a payment provider, then the migrations, then the service's two processes.
+PostgreSQL, NATS, a token issuer and a payment provider, then the migrations, then the service: HTTP, worker and probe.
 What is stored lives in `.dev/` and survives; delete the folder to begin anew.
 """
 
@@ -22,6 +22,7 @@ from dev.stack import Stack
 _PORTS = {  # name: default, variable
     "http": (8000, "APP_HTTP__PORT"),
     "worker": (8001, "APP_WORKER__PORT"),
+    "probe": (8004, "APP_PROBE__PORT"),
     "nats": (4222, "DEV_NATS_PORT"),
     "payments": (8002, "DEV_PAYMENTS_PORT"),
     "issuer": (8003, "DEV_ISSUER_PORT"),

@@ -1,12 +1,13 @@
 """.env.example is complete, and true."""
 
 import re
+import shlex
 from collections.abc import Iterator
 
 import pytest
 from pydantic import BaseModel
 
-from app.settings import Settings, load
+from app.settings import ProbeProcess, Settings, load, load_probe
 from dev.environment import ROOT
 
 LINES = (ROOT / ".env.example").read_text().splitlines()
@@ -28,16 +29,16 @@ def variables(model: type[BaseModel], prefix: str = "APP_", *, needed: bool = Tr
 
 
 def test_every_required_setting_is_there() -> None:
-    """Whoever copies the file has set all that a start needs."""
-    required = {name for name, needed in variables(Settings) if needed}
+    """Whoever copies the file has set all that a start needs, of the service and of its probe."""
+    required = {name for model in (Settings, ProbeProcess) for name, needed in variables(model) if needed}
 
-    assert len(required) >= 7
+    assert len(required) >= 11
     assert required - VALUES.keys() == set()
 
 
 def test_every_variable_is_read_by_somebody() -> None:
     """Each one is a setting of the service, or used in compose.yaml."""
-    known = {name for name, _ in variables(Settings)}
+    known = {name for model in (Settings, ProbeProcess) for name, _ in variables(model)}
 
     assert VALUES.keys() - known - FOR_COMPOSE == set()
     assert {"POSTGRES_PASSWORD", "POSTGRES_PORT", "NATS_PORT"} == FOR_COMPOSE
@@ -51,12 +52,16 @@ def test_every_variable_has_a_sentence() -> None:
 
 
 def test_the_values_are_good_settings(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process starts with the file as it is."""
+    """A process starts with the file as it is, read as a shell does."""
     for name, value in VALUES.items():
         # Inside the template the name is an unanswered question.
-        monkeypatch.setenv(name, value if "{" not in value else "service")
+        words = shlex.split(value) if "{{" not in value else ["service"]
+        assert len(words) == 1
+        monkeypatch.setenv(name, words[0])
 
-    settings = load()
+    settings, probe = load(), load_probe().probe
 
     assert settings.http.port == int(VALUES["APP_HTTP__PORT"])
     assert settings.payments.url == VALUES["APP_PAYMENTS__URL"]
+    assert probe.base_url == f"http://127.0.0.1:{settings.http.port}"
+    assert probe.token_parameters == {"tenant": "probe", "scope": "orders:read orders:write"}

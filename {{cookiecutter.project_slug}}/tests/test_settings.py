@@ -1,8 +1,9 @@
 """settings.py: all mistakes at once, and no secret in the message."""
 
 import pytest
+from pydantic import BaseModel
 
-from app.settings import BadSettings, Settings, load
+from app.settings import BadSettings, ProbeProcess, Settings, load, load_probe
 
 GOOD = {
     "OTEL_SERVICE_NAME": "orders",
@@ -128,10 +129,23 @@ def test_the_development_issuer_is_refused_outside_development(
         load()
 
 
-def test_every_setting_has_a_sentence() -> None:
+def test_what_the_probe_lacks_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the service's own settings is among it, and nothing of the probe's is needed by the service."""
+    monkeypatch.setenv("APP_PROBE__INTERVAL_SECONDS", "0")
+
+    with pytest.raises(BadSettings) as caught:
+        load_probe()
+
+    named = {line.strip().split(":")[0].removeprefix("APP_PROBE__") for line in str(caught.value).splitlines()}
+    needed = {"BASE_URL", "TOKEN_URL", "CLIENT_ID", "CLIENT_SECRET_FILE"}
+    assert named == {"OTEL_SERVICE_NAME", "INTERVAL_SECONDS", *needed}
+
+
+@pytest.mark.parametrize("process", [Settings, ProbeProcess])
+def test_every_setting_has_a_sentence(process: type[BaseModel]) -> None:
     """What a setting does is said where it is declared."""
 
-    def without_sentence(model: type[Settings], path: str) -> list[str]:
+    def without_sentence(model: type[BaseModel], path: str) -> list[str]:
         missing = []
         for name, field in model.model_fields.items():
             if isinstance(field.annotation, type) and hasattr(field.annotation, "model_fields"):
@@ -140,4 +154,4 @@ def test_every_setting_has_a_sentence() -> None:
                 missing.append(path + name)
         return missing
 
-    assert without_sentence(Settings, "") == []
+    assert without_sentence(process, "") == []

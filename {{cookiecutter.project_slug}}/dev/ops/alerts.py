@@ -14,8 +14,6 @@ from dev.ops.selectors import declare_all, mistakes
 from dev.ops.slos import Slos
 
 SOURCE = ROOT / "ops" / "alerts.yaml"
-STEP = 30
-"""Seconds between two samples of an example."""
 KEEP_FIRING = "5m"
 """How long a page stays after its reason has gone: it does not end and begin again with every lull."""
 AlertName = Annotated[str, StringConstraints(pattern=r"^([A-Z][a-z0-9]+)+$")]
@@ -30,6 +28,8 @@ class Example(Part):
     given: dict[str, str] = Field(min_length=1)
     fires: str
     """After how long, or `never`."""
+    every: Literal["30s", "5m"] = "30s"
+    """Between two samples; the longer one is for days."""
     ends: str | None = None
 
     def moment(self, which: Literal["fires", "ends"]) -> int | None:
@@ -38,11 +38,10 @@ class Example(Part):
         return None if said in (None, "never") else _seconds(said)
 
     @property
-    def samples(self) -> int:
-        """How many samples the longest of its series has after the first."""
-        return (
-            max(sum(int(part.rpartition("x")[2]) + 1 for part in values.split()) for values in self.given.values()) - 1
-        )
+    def last(self) -> int:
+        """After how many seconds the longest of its series has its last sample."""
+        samples = (sum(int(part.rpartition("x")[2]) + 1 for part in each.split()) for each in self.given.values())
+        return (max(samples) - 1) * seconds(self.every)
 
 
 class Alert(Part):
@@ -132,11 +131,8 @@ def _wrong_examples(at: Place, alert: Alert) -> Iterator[tuple[Place, str]]:
     if all(example.fires == "never" for example in alert.examples):
         yield at, "none of them fires, so nothing shows that it can"
     for index, example in enumerate(alert.examples):
-        if example.fires == "never" and example.samples * STEP < 2 * seconds(alert.for_ or "5m"):
-            yield (
-                (*at, index, "fires"),
-                f"too few samples to show that it never does: {2 * seconds(alert.for_ or '5m') // STEP} at least",
-            )
+        if example.fires == "never" and example.last < 2 * seconds(alert.for_ or "5m"):
+            yield (*at, index, "fires"), f"too few samples to show that it never does: they end after {example.last} s"
         for which in ("fires", "ends"):
             said = getattr(example, which)
             if said not in (None, "never") and not re.fullmatch(r"(\d+h)?(\d+m)?(\d+s)?", said):

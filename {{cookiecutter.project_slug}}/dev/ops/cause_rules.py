@@ -1,14 +1,15 @@
 """Alerts of ops/alerts.yaml as rules, and their examples as tests for promtool."""
 
+from collections.abc import Mapping
 from typing import Any
 
-from dev.ops.alerts import STEP, Alert, Alerts, Example
+from dev.ops.alerts import Alert, Alerts, Example
 from dev.ops.durations import seconds, written
 from dev.ops.rules import Rule, annotations, dump
 
 HEAD = "# Written by `make ops` from ops/alerts.yaml.\n"
 RULES = "causes.alerts.rules.yaml"
-TESTS = "causes.alerts.test.yaml"
+TESTS = "causes.alerts-every-{}.test.yaml"
 _Test = dict[str, Any]
 
 
@@ -18,15 +19,17 @@ def rule_file(alerts: Alerts, *, scale: float = 1.0) -> str:
     return HEAD + dump({"groups": [{"name": "causes", "rules": rules}]})
 
 
-def test_file(alerts: Alerts) -> str:
-    """Return the file of tests: each example, looked at one step before and at each moment that it names."""
-    tests = [
-        _test(name, number, alert, example)
-        for name, alert in alerts.alerts.items()
-        for number, example in enumerate(alert.examples, 1)
-    ]
-    document = {"rule_files": [f"../prometheus/{RULES}"], "evaluation_interval": written(STEP), "tests": tests}
-    return HEAD + dump(document)
+def test_files(alerts: Alerts) -> Mapping[str, str]:
+    """Return the files of tests: each example, looked at one step before and at each moment that it names."""
+    tests: dict[str, list[_Test]] = {}
+    for name, alert in alerts.alerts.items():
+        for number, example in enumerate(alert.examples, 1):
+            tests.setdefault(example.every, []).append(_test(name, number, alert, example))
+    return {
+        TESTS.format(every): HEAD
+        + dump({"rule_files": [f"../prometheus/{RULES}"], "evaluation_interval": every, "tests": these})
+        for every, these in tests.items()
+    }
 
 
 def _rule(name: str, alert: Alert, scale: float) -> Rule:
@@ -46,17 +49,17 @@ def _rule(name: str, alert: Alert, scale: float) -> Rule:
 
 
 def _test(name: str, number: int, alert: Alert, example: Example) -> _Test:
-    fires, ends = example.moment("fires"), example.moment("ends")
+    fires, ends, step = example.moment("fires"), example.moment("ends"), seconds(example.every)
     if fires is None:
-        moments = {example.samples * STEP: False}
+        moments = {example.last: False}
     else:
-        moments = {fires: True} | ({fires - STEP: False} if fires else {})
+        moments = {fires: True} | ({fires - step: False} if fires else {})
     if ends is not None:
         held = ends + (seconds(alert.keep_firing_for) if alert.keep_firing_for else 0)
-        moments |= {held - STEP: True, held: False}
+        moments |= {held - step: True, held: False}
     return {
         "name": f"{name}: example {number}",
-        "interval": written(STEP),
+        "interval": example.every,
         "input_series": [{"series": series, "values": values} for series, values in example.given.items()],
         "promql_expr_test": [_check(name, alert, at, fires=firing) for at, firing in sorted(moments.items())],
     }

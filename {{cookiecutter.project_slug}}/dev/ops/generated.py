@@ -25,7 +25,7 @@ def outputs() -> Mapping[Path, str]:
     made |= {f"tests/{name}": text for name, text in rule_tests.test_files(levels).items()}
     made |= {
         f"prometheus/{cause_rules.RULES}": cause_rules.rule_file(causes),
-        f"tests/{cause_rules.TESTS}": cause_rules.test_file(causes),
+        **{f"tests/{name}": text for name, text in cause_rules.test_files(causes).items()},
         routing.OUTPUT: routing.configuration(causes, levels),
     }
     return {

@@ -107,7 +107,7 @@ def labels_of(metric: str) -> Mapping[str, Collection[str] | int] | None:
 
 def declare_all() -> None:
     """Import what declares metrics: afterwards `DECLARED` knows all of them."""
-    for module in ("app.main", "app.worker"):
+    for module in ("app.main", "app.worker", "app.probe"):
         importlib.import_module(module)
 
 

@@ -23,7 +23,7 @@ from dev.walk.screen import Screen
 from dev.walk.steps import STEPS
 from dev.walk.walk import Walk
 
-_PORTS = ("http", "worker", "nats", "payments", "issuer")
+_PORTS = ("http", "worker", "nats", "payments", "issuer")  # and no probe: its events would come between the walk's
 _SETTLE_AFTER_SECONDS = 3  # 10 by default; above the provider's timeout, as always
 
 

@@ -10,7 +10,7 @@ import json
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 import structlog
 
@@ -21,8 +21,9 @@ from app.patterns import migrations, structured_logging
 from app.patterns.health import Health
 from app.patterns.structured_logging import LoggingSettings
 from app.server import CannotListen, CannotStart, serve_until
-from app.settings import BadSettings, Settings, load
+from app.settings import BadSettings, ProbeProcess, Settings, load, load_probe
 
+_Settings = TypeVar("_Settings")
 _log = structlog.get_logger(__name__)
 
 
@@ -34,14 +35,18 @@ def main() -> None:
         sys.exit(arguments.client(others))
     if others:
         parser.error(f"unrecognized arguments: {' '.join(others)}")
+    _run(load, lambda settings: arguments.command(settings, arguments))
+
+
+def _run(read: Callable[[], _Settings], command: Callable[[_Settings], Coroutine[Any, Any, None]]) -> None:
     structured_logging.configure(LoggingSettings())  # what goes wrong with the settings is a line as well
     try:
-        settings = load()
+        settings = read()
     except BadSettings as exc:
         _give_up(f"these settings are missing or wrong:\n{exc}\nSee .env.example for an example of each.")
     try:
         run = asyncio.run if sys.platform == "win32" else _uvloop_run
-        run(arguments.command(settings, arguments))
+        run(command(settings))
     except (CommandFailed, CannotListen, CannotStart, FileNotFoundError, migrations.BrokenLine) as exc:
         _give_up(str(exc))
     except ExceptionGroup as group:
@@ -96,6 +101,18 @@ def _telemetry_cost(words: Sequence[str]) -> int:
     return telemetry_cost.main(words)
 
 
+def _probe(words: Sequence[str]) -> int:
+    """Try a customer's steps from outside, all the time, and count what comes of them."""
+    from app import probe  # noqa: PLC0415 - its metrics are for its own process alone
+
+    async def run(process: ProbeProcess) -> None:
+        await probe.run(process, _stop_on_signal())
+
+    argparse.ArgumentParser(prog="app probe", description=_probe.__doc__).parse_args(words)
+    _run(load_probe, run)
+    return 0
+
+
 def _stop_on_signal() -> asyncio.Event:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -132,5 +149,6 @@ GROUPS: list[Callable[["argparse._SubParsersAction[argparse.ArgumentParser]"], N
 
 # Look at a running service from outside: they have arguments of their own, and need none of its settings.
 CLIENTS: dict[str, Callable[[Sequence[str]], int]] = {
+    "probe": _probe,
     "telemetry-cost": _telemetry_cost,
 }

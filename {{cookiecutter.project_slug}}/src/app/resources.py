@@ -20,7 +20,7 @@ from app.patterns.outbound_telemetry import MeasuredClient
 from app.patterns.outbox import Notifier
 from app.patterns.read_replicas import ReadReplicas
 from app.patterns.request_id import add_request_id
-from app.settings import Settings
+from app.settings import ProcessSettings, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,18 @@ class Resources:
 
 def configure_telemetry(settings: Settings) -> TracerProvider:
     """Set up logs, traces and metrics under the service's identity; the first thing a process does."""
+    configure_logs_and_metrics(settings)
+    return tracing.configure(settings.tracing, service=settings.service, env=settings.env, version=settings.version)
+
+
+def configure_logs_and_metrics(settings: ProcessSettings) -> None:
+    """Set up all of it but traces, for a process that makes none."""
     service, env, version = settings.service, settings.env, settings.version
     structured_logging.configure(settings.logging, service=service, env=env, version=version)
     structured_logging.watch_interpreter(settings.logging, service=service)
     # Without a second series for each counter, which tells only when it was made.
     disable_created_metrics()  # type: ignore[no-untyped-call]  # has no types
     metrics.set_build_info(service=service, env=env, version=version)
-    return tracing.configure(settings.tracing, service=service, env=env, version=version)
 
 
 @asynccontextmanager

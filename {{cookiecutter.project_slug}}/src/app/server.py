@@ -81,6 +81,6 @@ def _bind(settings: ServerSettings) -> socket.socket:
         listener.close()
         raise CannotListen(
             f"cannot listen on {settings.host}:{settings.port}: {exc.strerror or exc}. "
-            "Stop what listens there, or set APP_HTTP__PORT or APP_WORKER__PORT to another port."
+            "Stop what listens there, or set APP_HTTP__PORT, APP_WORKER__PORT or APP_PROBE__PORT to another port."
         ) from exc
     return listener

@@ -3,7 +3,8 @@
 `APP_DATABASE__URL` is `settings.database.url`. `.env.example` holds the ones to begin with.
 """
 
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -23,6 +24,7 @@ from app.patterns.retention import RetentionSettings
 from app.patterns.structured_logging import LoggingSettings
 from app.patterns.tracing import TracingSettings
 
+_Model = TypeVar("_Model", bound=BaseSettings)
 _DEVELOPMENT_MARKS = ("urn:dev:", "localhost", "127.0.0.1", "[::1]")
 
 
@@ -40,8 +42,26 @@ class ServerSettings(BaseModel):
     max_body_bytes: int = Field(1_048_576, ge=1, description="Largest request body; more is answered with 413.")
 
 
-class Settings(BaseSettings):
-    """Everything that differs between environments."""
+class ProbeSettings(ServerSettings):
+    """Whom `app probe` asks, as whom, and how often; and where it listens itself.
+
+    Here, and not with its pattern: who imports that, has its metrics.
+    """
+
+    port: int = Field(8004, ge=0, le=65535, description="Port of its probes and metrics.")
+    base_url: str = Field(pattern=r"^https?://", description="The service's address, as customers know it.")
+    token_url: str = Field(pattern=r"^https?://", description="Where the issuer gives tokens to programs.")
+    client_id: str = Field(min_length=1, description="Who logs in: a client with a tenant of its own.")
+    client_secret_file: Path = Field(description="File with its secret, read at each login.")
+    token_parameters: dict[str, str] = Field(
+        {}, description='What else the issuer wants to be told, such as {"scope": "...", "audience": "..."}.'
+    )
+    interval_seconds: float = Field(60.0, gt=0, description="From one run to the next.")
+    step_timeout_seconds: float = Field(5.0, gt=0, description="The longest that a step may take.")
+
+
+class ProcessSettings(BaseSettings):
+    """What every process has."""
 
     model_config = SettingsConfigDict(
         env_prefix="APP_", env_nested_delimiter="__", frozen=True, extra="forbid", populate_by_name=True
@@ -54,6 +74,18 @@ class Settings(BaseSettings):
     )
     env: Literal["development", "test", "staging", "production"] = Field("development", description="Where this runs.")
     version: str = Field("dev", description="Release, such as a commit id.")
+    logging: LoggingSettings = LoggingSettings()
+
+
+class ProbeProcess(ProcessSettings):
+    """All that `app probe` needs: neither a database nor anything else of the service's."""
+
+    probe: ProbeSettings
+
+
+class Settings(ProcessSettings):
+    """All that the service's own processes need."""
+
     database: DatabaseSettings
     replicas: ReplicaSettings = ReplicaSettings()
     broker: BrokerSettings
@@ -69,7 +101,6 @@ class Settings(BaseSettings):
     migrations: MigrationSettings = MigrationSettings()
     partitions: PartitionSettings = PartitionSettings()
     retention: RetentionSettings = RetentionSettings()
-    logging: LoggingSettings = LoggingSettings()
     tracing: TracingSettings = TracingSettings()
     consumer_ack_wait_seconds: float = Field(10.0, gt=0, description="See ConsumerSettings.ack_wait_seconds.")
 
@@ -105,27 +136,40 @@ class BadSettings(Exception):
 
 
 def load(**overrides: Any) -> Settings:  # noqa: ANN401 - any field of Settings
-    """Read the settings from the environment.
+    """Read the settings of the service's own processes from the environment.
 
     Raises:
         BadSettings: with one line per bad value.
     """
+    return _load(Settings, **overrides)
+
+
+def load_probe() -> ProbeProcess:
+    """Read the settings of `app probe` from the environment.
+
+    Raises:
+        BadSettings: with one line per bad value.
+    """
+    return _load(ProbeProcess)
+
+
+def _load(model: type[_Model], **overrides: Any) -> _Model:  # noqa: ANN401 - as above
     try:
-        return Settings(**overrides)
+        return model(**overrides)
     except ValidationError as exc:
         lines = [
             f"  {_variable(location)}: {error['msg']}"
             for error in exc.errors(include_input=False)
-            for location in (_required_inside(error["loc"]) if error["type"] == "missing" else [error["loc"]])
+            for location in (_required_inside(model, error["loc"]) if error["type"] == "missing" else [error["loc"]])
         ]
         raise BadSettings("\n".join(lines)) from None
     except SettingsError as exc:  # what should be JSON is none; the message names the group, not the text
         raise BadSettings(f"  {exc}") from None
 
 
-def _required_inside(location: tuple[int | str, ...]) -> list[tuple[int | str, ...]]:
+def _required_inside(model: type[BaseModel], location: tuple[int | str, ...]) -> list[tuple[int | str, ...]]:
     """Return what to set: for a group that is missing as a whole, the fields in it that have no default."""
-    field = Settings.model_fields.get(str(location[0])) if len(location) == 1 else None
+    field = model.model_fields.get(str(location[0])) if len(location) == 1 else None
     group = field.annotation if field else None
     if not (isinstance(group, type) and issubclass(group, BaseModel)):
         return [location]

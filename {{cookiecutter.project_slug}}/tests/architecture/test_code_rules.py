@@ -17,6 +17,8 @@ KNOWS_STATUSES = {
     "src/app/main.py": "says which errors are more than their category",
     "src/app/patterns/health.py": "a probe's answer is its status",
     "src/app/patterns/outbound_telemetry.py": "tells refusals of others from their answers",
+    "src/app/patterns/synthetic_journey/steps.py": "tells the answer that a customer needs from others",
+    "src/app/orders/probe.py": "knows which answers a customer needs",
     "src/app/orders/payments.py": "reads the statuses of the provider",
 }
 LEVELS = {"debug", "info", "warning", "error", "critical", "exception", "log"}

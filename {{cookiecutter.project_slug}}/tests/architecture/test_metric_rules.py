@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import app.cli  # noqa: F401 - both processes, and with them every module that makes a metric
+import app.cli
+import app.probe  # noqa: F401 - all processes, and with them every module that makes a metric
 from app.kit.instruments import DECLARED, Declaration
-from tests.support.metrics_page import rows, series_per_process
+from tests.support.metrics_page import rows, series_of_the_probe, series_per_process
 from tests.support.source import APP, called_name, calls, modules, name_of, parsed
 
 SOURCES = modules("src")
@@ -115,9 +116,20 @@ def test_the_page_names_no_metric_twice_and_none_that_nobody_makes() -> None:
 
 def test_all_metrics_together_stay_under_the_cap() -> None:
     """If every metric grew as far as it may, the process would still expose fewer series than the page allows."""
-    most = sum(declaration.series for declaration in DECLARED.values())
+    most = sum(declaration.series for name, declaration in DECLARED.items() if not _is_the_probes(name))
 
     assert most + FROM_THE_CLIENT_LIBRARY <= series_per_process()
+
+
+def test_the_probes_own_metrics_stay_under_their_cap() -> None:
+    """They exist in its process alone."""
+    most = sum(declaration.series for name, declaration in DECLARED.items() if _is_the_probes(name))
+
+    assert 0 < most <= series_of_the_probe()
+
+
+def _is_the_probes(name: str) -> bool:
+    return "synthetic_journey" in rows()[name].owner
 
 
 def _expected(declaration: Declaration) -> tuple[str, str, str]:

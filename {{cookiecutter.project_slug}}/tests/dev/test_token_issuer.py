@@ -11,11 +11,15 @@ import pytest
 from dev.http_server import serving
 from dev.token_issuer import ISSUER, SigningKey, TokenIssuer
 
+CREDENTIALS = {"grant_type": "client_credentials", "client_id": "probe", "client_secret": "opens-the-door"}
+
 
 @pytest.fixture
-def client() -> Iterator[httpx.Client]:
-    """Yield a client of a fresh issuer."""
+def client(tmp_path: Path) -> Iterator[httpx.Client]:
+    """Yield a client of a fresh issuer, to which one program is known."""
     issuer = TokenIssuer(SigningKey.generate(), audience="orders-test")
+    issuer.clients["probe"] = tmp_path / "secret"
+    issuer.clients["probe"].write_text("opens-the-door\n")
     with serving(issuer.app()) as url, httpx.Client(base_url=url) as client:
         yield client
 
@@ -54,6 +58,33 @@ def test_bad_request_gets_no_token(client: httpx.Client, body: dict[str, object]
     answer = client.post("/token", json=body)
 
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+
+def test_a_program_gets_a_token_for_its_secret(client: httpx.Client) -> None:
+    """It is the actor, in the tenant that it asks for (RFC 6749, 4.4)."""
+    asked = {**CREDENTIALS, "tenant": "probe", "scope": "orders:read"}
+
+    claims = verified(client, client.post("/token", data=asked).json()["access_token"])
+
+    assert (claims["sub"], claims["tenant"], claims["scope"]) == ("probe", "probe", "orders:read")
+
+
+@pytest.mark.parametrize(
+    ("change", "answer"),
+    [
+        pytest.param({"client_secret": "wrong"}, (401, "invalid_client"), id="wrong secret"),
+        pytest.param({"client_secret": ""}, (401, "invalid_client"), id="no secret"),
+        pytest.param({"client_id": "nobody"}, (401, "invalid_client"), id="unknown"),
+        pytest.param({"grant_type": "password"}, (400, "invalid_request"), id="another grant"),
+    ],
+)
+def test_a_program_without_its_secret_gets_none(
+    client: httpx.Client, change: dict[str, str], answer: tuple[int, str]
+) -> None:
+    """As any issuer says it."""
+    refused = client.post("/token", data={**CREDENTIALS, **change})
+
+    assert (refused.status_code, refused.json()["error"]) == answer
 
 
 def test_published_keys_hold_no_secret(client: httpx.Client) -> None:

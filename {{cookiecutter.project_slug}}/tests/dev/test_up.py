@@ -18,7 +18,7 @@ from tests.conftest import StartProcess
 from tests.support.eventually import eventually
 from tests.support.service_process import ServiceProcess
 
-NAMES = ("http", "worker", "nats", "payments", "issuer")
+NAMES = ("http", "worker", "probe", "nats", "payments", "issuer")
 Run = Callable[..., ServiceProcess]
 
 
@@ -106,6 +106,21 @@ async def test_change_in_the_source_restarts_the_service(up: Run, ports: dict[st
     await eventually(lambda: sum("server.listening" in line for line in run.lines) >= 4, within_seconds=30)
     await run.wait_until_ready(f"http://127.0.0.1:{ports['http']}/readyz")
     assert run.process.running
+
+
+async def test_the_probe_tries_the_service(up: Run, ports: dict[str, int], data: Path) -> None:
+    """It succeeds, with a secret that only the owner can read; the banner says where it tells so."""
+    run = up()
+    await started(run)
+    address = f"http://127.0.0.1:{ports['probe']}/metrics"
+
+    async def succeeded() -> bool:
+        async with httpx.AsyncClient() as client:
+            return 'synthetic_journey_success{journey="order"} 1.0' in (await client.get(address)).text
+
+    assert await eventually(succeeded, within_seconds=60)
+    assert oct((data / "probe_secret").stat().st_mode & 0o777) == "0o600"
+    assert any(f"probe: {address}" in line for line in run.lines)
 
 
 async def test_killed_supervisor_leaves_nothing(up: Run, ports: dict[str, int], data: Path) -> None:

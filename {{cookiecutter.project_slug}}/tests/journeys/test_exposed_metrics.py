@@ -1,13 +1,18 @@
-"""What both processes expose is what docs/metrics.md says: no metric more, none less, each with its type and labels."""
+"""What all processes expose is what docs/metrics.md says: no metric more, none less, each with its type and labels."""
 
 import asyncio
 import re
 from collections import defaultdict
+from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import pytest
 
+from dev.environment import PROBE
+from dev.http_server import serving
 from tests.support.metrics_page import rows
+from tests.support.probing import RunningProbe
 from tests.support.running_service import ORDER, RunningService
 
 
@@ -27,9 +32,12 @@ class Exposed:
 
 
 @pytest.fixture(scope="module")
-def exposed(service: RunningService) -> dict[str, Exposed]:
-    """Both processes after an order has run through them, by their names."""
-    return asyncio.run(_scraped(service))
+def exposed(service: RunningService, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Exposed]:
+    """All processes after an order has run through them, by their names."""
+    secret = tmp_path_factory.mktemp("probe") / "secret"
+    secret.write_text("opens-the-door")
+    service.issuer.clients[PROBE] = secret
+    return asyncio.run(_scraped(service, secret))
 
 
 def test_every_metric_of_the_processes_is_on_the_page(exposed: dict[str, Exposed]) -> None:
@@ -39,19 +47,28 @@ def test_every_metric_of_the_processes_is_on_the_page(exposed: dict[str, Exposed
     assert found == {name: row.kind for name, row in rows().items()}
 
 
-@pytest.mark.parametrize("process", ["serve", "worker"])
+@pytest.mark.parametrize("process", ["serve", "worker", "probe"])
 def test_a_metric_has_the_labels_that_the_page_says(exposed: dict[str, Exposed], process: str) -> None:
     """Whatever has been counted so far, under these labels and no others."""
     labels = exposed[process].labels
 
     assert {name: found for name, found in labels.items() if found != rows()[name].label_names} == {}
-    assert {"http_server_request_duration_seconds", "orders_settled_total"} <= labels.keys() or process == "worker"
+    assert {"http_server_request_duration_seconds", "orders_settled_total"} <= labels.keys() or process != "serve"
 
 
-@pytest.mark.parametrize("process", ["serve", "worker"])
+@pytest.mark.parametrize("process", ["serve", "worker", "probe"])
 def test_a_process_that_has_done_little_exposes_little(exposed: dict[str, Exposed], process: str) -> None:
     """The page says about how much."""
     assert 100 < exposed[process].series < 600
+
+
+@pytest.mark.parametrize("process", ["serve", "worker"])
+def test_the_probes_metrics_are_its_own(exposed: dict[str, Exposed], process: str) -> None:
+    """In another process they would say for ever that nothing succeeds."""
+    own = {name for name in exposed["probe"].kinds if name.startswith("synthetic_journey_")}
+
+    assert len(own) == 7
+    assert own & exposed[process].kinds.keys() == set()
 
 
 @pytest.mark.parametrize(
@@ -86,10 +103,16 @@ async def test_nothing_has_overflown(service: RunningService) -> None:
         assert [sample.labels for sample in overflows if sample.value] == []
 
 
-async def _scraped(service: RunningService) -> dict[str, Exposed]:
+async def _scraped(service: RunningService, secret: Path) -> dict[str, Exposed]:
     async with service.client() as client:
         placed = await client.post("/v1/orders", json=ORDER)
         await service.in_state(client, placed.json()["id"], "placed", "order.placed")
-    async with httpx.AsyncClient() as client:
-        urls = {"serve": service.url, "worker": service.worker_url}
-        return {name: Exposed((await client.get(f"{url}/metrics")).text) for name, url in urls.items()}
+    with ExitStack() as stack:
+        tokens = stack.enter_context(serving(service.issuer.app()))
+        probe = RunningProbe(base_url=service.url, token_url=f"{tokens}/token", secret_file=secret)
+        stack.callback(probe.process.process.stop)
+        await probe.start()
+        await probe.succeeds()
+        urls = {"serve": service.url, "worker": service.worker_url, "probe": probe.url}
+        async with httpx.AsyncClient() as client:
+            return {name: Exposed((await client.get(f"{url}/metrics")).text) for name, url in urls.items()}

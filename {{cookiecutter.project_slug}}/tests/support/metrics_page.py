@@ -34,5 +34,14 @@ def rows() -> dict[str, Row]:
 
 def series_per_process() -> int:
     """Return the most series that a process may expose."""
-    (number,) = re.findall(r"^`series_per_process`: ([\d ]+)$", PAGE.read_text(), re.MULTILINE)
+    return _cap("series_per_process")
+
+
+def series_of_the_probe() -> int:
+    """Return the most series of those metrics that the probe alone has."""
+    return _cap("series_of_the_probe")
+
+
+def _cap(name: str) -> int:
+    (number,) = re.findall(rf"^`{name}`: ([\d ]+)$", PAGE.read_text(), re.MULTILINE)
     return int(number.replace(" ", ""))
