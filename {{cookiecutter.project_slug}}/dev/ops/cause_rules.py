@@ -50,10 +50,9 @@ def _rule(name: str, alert: Alert, scale: float) -> Rule:
 
 def _test(name: str, number: int, alert: Alert, example: Example) -> _Test:
     fires, ends, step = example.moment("fires"), example.moment("ends"), seconds(example.every)
-    if fires is None:
-        moments = {example.last: False}
-    else:
-        moments = {fires: True} | ({fires - step: False} if fires else {})
+    moments = {example.last: False} if fires is None else {fires: True}
+    if fires:
+        moments[fires - step] = False
     if ends is not None:
         held = ends + (seconds(alert.keep_firing_for) if alert.keep_firing_for else 0)
         moments |= {held - step: True, held: False}

@@ -35,9 +35,9 @@ class Subject(NamedTuple):
 def subjects() -> Iterator[Subject]:
     """Yield the rule of each cause, and those of a service level of each kind."""
     path = FOLDER / "prometheus" / cause_rules.RULES
-    files = [_yaml(each) for each in sorted((FOLDER / "tests").glob(cause_rules.TESTS.format("*")))]
+    causes = [_yaml(each) for each in sorted((FOLDER / "tests").glob(cause_rules.TESTS.format("*")))]
     for position, rule in enumerate(_rules(path)):
-        own = tuple({**tests, "tests": [*_of(rule["alert"], tests)]} for tests in files)
+        own = tuple({**tests, "tests": [*_of(rule["alert"], tests)]} for tests in causes)
         yield Subject(rule["alert"], path, position, tuple(tests for tests in own if tests["tests"]))
     for level in _LEVELS:
         for kind in ("alerts", "recording"):
@@ -56,7 +56,10 @@ def survivors(subject: Subject, promtool: Path) -> tuple[int, list[str]]:
 
 def _noticed(subject: Subject, mutant: Mutant, promtool: Path) -> bool:
     document = _yaml(subject.rules)
-    document["groups"][0]["rules"][subject.position] = mutant.rule
+    rules = document["groups"][0]["rules"]
+    rules[subject.position] = mutant.rule
+    if "alert" in mutant.rule:  # which no other rule builds on
+        document["groups"][0]["rules"] = [mutant.rule]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "rules.yaml").write_text(yaml.safe_dump(document))
         for number, tests in enumerate(subject.tests):
