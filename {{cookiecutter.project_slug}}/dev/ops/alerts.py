@@ -28,8 +28,6 @@ class Example(Part):
     given: dict[str, str] = Field(min_length=1)
     fires: str
     """After how long, or `never`."""
-    every: Literal["30s", "5m"] = "30s"
-    """Between two samples; the longer one is for days."""
     ends: str | None = None
 
     def moment(self, which: Literal["fires", "ends"]) -> int | None:
@@ -38,10 +36,10 @@ class Example(Part):
         return None if said in (None, "never") else _seconds(said)
 
     @property
-    def last(self) -> int:
-        """After how many seconds the longest of its series has its last sample."""
+    def steps(self) -> int:
+        """After how many steps the longest of its series has its last sample."""
         samples = (sum(int(part.rpartition("x")[2]) + 1 for part in each.split()) for each in self.given.values())
-        return (max(samples) - 1) * seconds(self.every)
+        return max(samples) - 1
 
 
 class Alert(Part):
@@ -56,6 +54,8 @@ class Alert(Part):
     summary: Sentence
     first_step: Sentence
     dashboard: Dashboard
+    every: Literal["30s", "5m"] = "30s"
+    """Between two samples of its examples; the longer one is for days."""
     inhibits: tuple[AlertName, ...] = Field((), strict=False)
     inhibits_levels: tuple[Name, ...] = Field((), strict=False)
     deploy_sensitive: bool = False
@@ -131,8 +131,11 @@ def _wrong_examples(at: Place, alert: Alert) -> Iterator[tuple[Place, str]]:
     if all(example.fires == "never" for example in alert.examples):
         yield at, "none of them fires, so nothing shows that it can"
     for index, example in enumerate(alert.examples):
-        if example.fires == "never" and example.last < 2 * seconds(alert.for_ or "5m"):
-            yield (*at, index, "fires"), f"too few samples to show that it never does: they end after {example.last} s"
+        if example.fires == "never" and example.steps * seconds(alert.every) < 2 * seconds(alert.for_ or "5m"):
+            yield (
+                (*at, index, "fires"),
+                f"too few samples to show that it never does: they end after {example.steps} steps",
+            )
         for which in ("fires", "ends"):
             said = getattr(example, which)
             if said not in (None, "never") and not re.fullmatch(r"(\d+h)?(\d+m)?(\d+s)?", said):

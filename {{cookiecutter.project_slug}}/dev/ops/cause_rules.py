@@ -8,27 +8,41 @@ from dev.ops.durations import seconds, written
 from dev.ops.rules import Rule, annotations, dump
 
 HEAD = "# Written by `make ops` from ops/alerts.yaml.\n"
-RULES = "causes.alerts.rules.yaml"
-TESTS = "causes.alerts-every-{}.test.yaml"
+FILES = {"30s": "causes", "5m": "causes-of-days"}
+"""By the pace of their examples: promtool evaluates all rules of a file for each example."""
+RULES = "{}.alerts.rules.yaml"
+TESTS = "{}.alerts.test.yaml"
 _Test = dict[str, Any]
 
 
-def rule_file(alerts: Alerts, *, scale: float = 1.0) -> str:
-    """Return the file of rules, in which times that an alert compares with are multiplied by `scale`."""
-    rules = [_rule(name, alert, scale) for name, alert in alerts.alerts.items()]
-    return HEAD + dump({"groups": [{"name": "causes", "rules": rules}]})
+def rule_files(alerts: Alerts, *, scale: float = 1.0) -> Mapping[str, str]:
+    """Return the files of rules, in which times that an alert compares with are multiplied by `scale`."""
+    return {
+        RULES.format(file): HEAD
+        + dump({"groups": [{"name": file, "rules": [_rule(name, alert, scale) for name, alert in these.items()]}]})
+        for file, these in _by_file(alerts).items()
+    }
 
 
 def test_files(alerts: Alerts) -> Mapping[str, str]:
     """Return the files of tests: each example, looked at one step before and at each moment that it names."""
-    tests: dict[str, list[_Test]] = {}
-    for name, alert in alerts.alerts.items():
-        for number, example in enumerate(alert.examples, 1):
-            tests.setdefault(example.every, []).append(_test(name, number, alert, example))
+    files = {}
+    for file, these in _by_file(alerts).items():
+        tests = [
+            _test(name, number, alert, example)
+            for name, alert in these.items()
+            for number, example in enumerate(alert.examples, 1)
+        ]
+        every = next(iter(these.values())).every
+        rules = [f"../prometheus/{RULES.format(file)}"]
+        files[TESTS.format(file)] = HEAD + dump({"rule_files": rules, "evaluation_interval": every, "tests": tests})
+    return files
+
+
+def _by_file(alerts: Alerts) -> dict[str, dict[str, Alert]]:
     return {
-        TESTS.format(every): HEAD
-        + dump({"rule_files": [f"../prometheus/{RULES}"], "evaluation_interval": every, "tests": these})
-        for every, these in tests.items()
+        file: {name: alert for name, alert in alerts.alerts.items() if alert.every == every}
+        for every, file in FILES.items()
     }
 
 
@@ -49,8 +63,8 @@ def _rule(name: str, alert: Alert, scale: float) -> Rule:
 
 
 def _test(name: str, number: int, alert: Alert, example: Example) -> _Test:
-    fires, ends, step = example.moment("fires"), example.moment("ends"), seconds(example.every)
-    moments = {example.last: False} if fires is None else {fires: True}
+    fires, ends, step = example.moment("fires"), example.moment("ends"), seconds(alert.every)
+    moments = {example.steps * step: False} if fires is None else {fires: True}
     if fires:
         moments[fires - step] = False
     if ends is not None:
@@ -58,7 +72,7 @@ def _test(name: str, number: int, alert: Alert, example: Example) -> _Test:
         moments |= {held - step: True, held: False}
     return {
         "name": f"{name}: example {number}",
-        "interval": example.every,
+        "interval": alert.every,
         "input_series": [{"series": series, "values": values} for series, values in example.given.items()],
         "promql_expr_test": [_check(name, alert, at, fires=firing) for at, firing in sorted(moments.items())],
     }

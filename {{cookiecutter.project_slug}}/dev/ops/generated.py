@@ -24,7 +24,7 @@ def outputs() -> Mapping[Path, str]:
     made = {f"prometheus/{name}": text for name, text in rules.rule_files(levels).items()}
     made |= {f"tests/{name}": text for name, text in rule_tests.test_files(levels).items()}
     made |= {
-        f"prometheus/{cause_rules.RULES}": cause_rules.rule_file(causes),
+        **{f"prometheus/{name}": text for name, text in cause_rules.rule_files(causes).items()},
         **{f"tests/{name}": text for name, text in cause_rules.test_files(causes).items()},
         routing.OUTPUT: routing.configuration(causes, levels),
     }

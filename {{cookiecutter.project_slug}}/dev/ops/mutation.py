@@ -34,11 +34,12 @@ class Subject(NamedTuple):
 
 def subjects() -> Iterator[Subject]:
     """Yield the rule of each cause, and those of a service level of each kind."""
-    path = FOLDER / "prometheus" / cause_rules.RULES
-    causes = [_yaml(each) for each in sorted((FOLDER / "tests").glob(cause_rules.TESTS.format("*")))]
-    for position, rule in enumerate(_rules(path)):
-        own = tuple({**tests, "tests": [*_of(rule["alert"], tests)]} for tests in causes)
-        yield Subject(rule["alert"], path, position, tuple(tests for tests in own if tests["tests"]))
+    for file in cause_rules.FILES.values():
+        path = FOLDER / "prometheus" / cause_rules.RULES.format(file)
+        tests = _yaml(FOLDER / "tests" / cause_rules.TESTS.format(file))
+        for position, rule in enumerate(_rules(path)):
+            own = [test for test in tests["tests"] if test["name"].startswith(f"{rule['alert']}:")]
+            yield Subject(rule["alert"], path, position, ({**tests, "tests": own},))
     for level in _LEVELS:
         for kind in ("alerts", "recording"):
             path = FOLDER / "prometheus" / f"{level}.{kind}.rules.yaml"
@@ -68,10 +69,6 @@ def _noticed(subject: Subject, mutant: Mutant, promtool: Path) -> bool:
             if subprocess.run([promtool, "test", "rules", path], capture_output=True, check=False).returncode:
                 return True
     return False
-
-
-def _of(alert: str, tests: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    return (test for test in tests["tests"] if test["name"].startswith(f"{alert}:"))
 
 
 def _rules(path: Path) -> list[dict[str, Any]]:

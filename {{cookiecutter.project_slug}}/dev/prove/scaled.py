@@ -20,7 +20,7 @@ _TIMES = re.compile(r"(?P<before>\[|offset )(?P<time>\d+[smhd])")
 
 def rules(alerts: Alerts, levels: Slos, scale: float = SCALE) -> Mapping[str, str]:
     """Return all files of rules, by name."""
-    files = {**rule_files(levels), cause_rules.RULES: cause_rules.rule_file(alerts, scale=scale)}
+    files = {**rule_files(levels), **cause_rules.rule_files(alerts, scale=scale)}
     return {name: yaml.safe_dump(_scaled_file(yaml.safe_load(text), scale)) for name, text in files.items()}
 
 

@@ -19,10 +19,10 @@ SUBJECTS = {each.name: each for each in subjects()}
 
 async def test_the_examples_hold(tool: Tool) -> None:
     """Each fires when its example says so, not a step before, and ends when it says so."""
-    files = sorted(map(str, (FOLDER / "tests").glob(cause_rules.TESTS.format("*"))))
+    files = [str(FOLDER / "tests" / cause_rules.TESTS.format(file)) for file in cause_rules.FILES.values()]
     code, said = await run(tool("promtool"), "test", "rules", *files)
 
-    assert (code, len(files)) == (0, 2), said
+    assert code == 0, said
 
 
 @pytest.mark.parametrize("alert", CAUSES)
