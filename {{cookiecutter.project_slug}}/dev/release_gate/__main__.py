@@ -15,9 +15,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from dev.environment import service_name
+from dev.http_client import NotKnown, read_token
 from dev.ops import slos
 from dev.ops.lines import BadSource
-from dev.prometheus_api import NotKnown, PrometheusApi, read_token
+from dev.prometheus_api import PrometheusApi
 from dev.release_gate import policy as policies
 from dev.release_gate.decision import Decision, Verdict, decide
 from dev.release_gate.measured import measure

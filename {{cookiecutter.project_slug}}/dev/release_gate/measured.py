@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from dev.http_client import NotKnown
 from dev.ops.durations import seconds
 from dev.ops.slos import Slo, Slos
-from dev.prometheus_api import NotKnown, PrometheusApi, Series
+from dev.prometheus_api import PrometheusApi, Series
 from dev.release_gate.policy import Policy
 
 _LEFT = "slo:error_budget:remaining"
