@@ -9,7 +9,6 @@ Exit status: that of the command; 128 and the number of the signal that ended it
 
 import argparse
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from dev.environment import service_name
+from dev.environment import named, service_name
 from dev.http_client import NotKnown, ask, read_token
 from dev.ops.durations import Duration, seconds
 
@@ -36,11 +35,9 @@ def silence(service: str, ends: datetime) -> dict[str, Any]:
     """Return what is silenced, and until when: nothing else can be said to Alertmanager.
 
     Raises:
-        ValueError: the name could match more than one service; an empty one is that of everything without a name.
+        ValueError: that is no name of a service.
     """
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", service, re.ASCII):
-        raise ValueError(f"{service!r} is no name of a service")
-    labels = {"service": service, "severity": "ticket", "deploy_sensitive": "true"}
+    labels = {"service": named(service), "severity": "ticket", "deploy_sensitive": "true"}
     return {
         "matchers": [{"name": k, "value": v, "isRegex": False, "isEqual": True} for k, v in labels.items()],
         "startsAt": (ends - timedelta(days=1)).isoformat(),  # what lies behind begins now, by Alertmanager's clock

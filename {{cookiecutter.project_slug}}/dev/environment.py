@@ -1,6 +1,7 @@
 """The environment variables that the service's processes need, computed in one place for `make up` and for tests."""
 
 import os
+import re
 import sys
 import tomllib
 from dataclasses import dataclass
@@ -24,6 +25,17 @@ def service_name() -> str:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"]
     # Inside the template the name is an unanswered question; the code runs there too.
     return str(project) if project.isascii() and project.replace("-", "").isalnum() else "service"
+
+
+def named(service: str) -> str:
+    """Return the name of a service, which may stand in a question to the monitoring.
+
+    Raises:
+        ValueError: it could mean more than one, or, being empty, everything that has no name.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", service, re.ASCII):
+        raise ValueError(f"{service!r} is no name of a service")
+    return service
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,13 @@ docs/incidents/error-budget-policy.md says. The rules are in ops/release-policy.
 import argparse
 import json
 import os
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dev.environment import service_name
+from dev.environment import named, service_name
 from dev.http_client import NotKnown, read_token
 from dev.ops import slos
 from dev.ops.lines import BadSource
@@ -31,7 +30,7 @@ def main(words: Sequence[str] | None = None) -> int:
     arguments = _parser().parse_args(words)
     try:
         decision = _decision(arguments)
-    except (NotKnown, BadSource) as exc:
+    except (NotKnown, BadSource, ValueError) as exc:
         decision = Decision(Verdict.UNKNOWN, str(exc))
     except Exception as exc:  # noqa: BLE001 - a mistake in the gate must not look like a decision
         decision = Decision(Verdict.UNKNOWN, f"the gate itself is broken: {exc!r}")
@@ -58,10 +57,8 @@ def _decision(arguments: argparse.Namespace) -> Decision:
         raise NotKnown(f"--reason {arguments.reason} is not in the policy, but {', '.join(policy.exceptions)}")
     if not arguments.prometheus:
         raise NotKnown("where is Prometheus? Say it with --prometheus or in PROMETHEUS_URL")
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", arguments.service, re.ASCII):
-        raise NotKnown(f"{arguments.service!r} is no name of a service")
     prometheus = PrometheusApi(arguments.prometheus, token=read_token(arguments.token_file), timeout_seconds=_SECONDS)
-    return decide(measure(prometheus, arguments.service, levels, policy), levels, policy, arguments.reason)
+    return decide(measure(prometheus, named(arguments.service), levels, policy), levels, policy, arguments.reason)
 
 
 def table(decision: Decision, service: str, reason: str | None) -> str:
