@@ -62,7 +62,7 @@ class Window:
     def open(self) -> None:
         """Begin to be silent; without Alertmanager, say so."""
         try:
-            self._post(silence(self._service, self._next_end()))
+            self._post(silence(self._service, self._next_end()), within=self._lease)
         except (NotKnown, ValidationError) as exc:
             _warn(f"tickets are not silenced, and the deployment goes on: {_line(exc)}")
 
@@ -76,11 +76,13 @@ class Window:
                 self._forget("the deployment takes long: its tickets are heard again")
             return
         try:
-            kept = _Kept.model_validate_json(self._ask("GET", f"silence/{self._id}"))
+            # Within a third of it: a slow Alertmanager must not let the lease run out.
+            kept = _Kept.model_validate_json(self._ask("GET", f"silence/{self._id}", within=self._lease / 3))
             if kept.status.state != "active":
                 self._forget("the silence has ended before the deployment: tickets are heard")
                 return
-            self._post({**silence(self._service, ends), "id": self._id, "startsAt": kept.startsAt})
+            renewed = {**silence(self._service, ends), "id": self._id, "startsAt": kept.startsAt}
+            self._post(renewed, within=self._lease / 3)
         except (NotKnown, ValidationError) as exc:
             _warn(f"the silence could not be renewed, and ends at {self._ends:%H:%M:%S} UTC: {_line(exc)}")
 
@@ -89,7 +91,7 @@ class Window:
         if self._id is None:
             return
         try:
-            self._ask("DELETE", f"silence/{self._id}")
+            self._ask("DELETE", f"silence/{self._id}", within=self._lease)
         except NotKnown as exc:
             _warn(f"the silence could not be ended, and lapses at {self._ends:%H:%M:%S} UTC: {exc}")
 
@@ -100,16 +102,14 @@ class Window:
     def _next_end(self) -> datetime:
         return min(datetime.now(UTC) + self._lease, self._cap_at)
 
-    def _post(self, wanted: dict[str, Any]) -> None:
-        self._id = _Created.model_validate_json(self._ask("POST", "silences", wanted)).silenceID
+    def _post(self, wanted: dict[str, Any], *, within: timedelta) -> None:
+        self._id = _Created.model_validate_json(self._ask("POST", "silences", wanted, within=within)).silenceID
         self._ends = datetime.fromisoformat(wanted["endsAt"])
 
-    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> bytes:
-        # Shorter than the time between renewals: a slow Alertmanager must not let the lease run out.
-        timeout = min(_HTTP_SECONDS, self._lease.total_seconds() / 3)
+    def _ask(self, method: str, path: str, body: dict[str, Any] | None = None, *, within: timedelta) -> bytes:
+        timeout = min(_HTTP_SECONDS, within.total_seconds())
         token = read_token(self._token_file)
-        url = f"{self._url}/{path}"
-        return ask("Alertmanager", method, url, timeout_seconds=timeout, token=token, body=body)
+        return ask("Alertmanager", method, f"{self._url}/{path}", timeout_seconds=timeout, token=token, body=body)
 
 
 class _Created(BaseModel):

@@ -1,8 +1,7 @@
 """A copy of docs/incidents/postmortem-template.md, with what Prometheus knows filled in."""
 
-from collections.abc import Iterable, Sequence
-
 from dev.environment import ROOT
+from dev.markdown import table
 from dev.ops.durations import written
 from dev.ops.rules import COUNTED
 from dev.ops.slos import Slos
@@ -32,12 +31,12 @@ def page(prometheus: PrometheusApi, period: Period, levels: Slos) -> str:
 def _facts(period: Period) -> str:
     minutes = round((period.end - period.start) / 60)
     rows = [("from", f"{clock(period.start)} UTC"), ("to", f"{clock(period.end)} UTC"), ("minutes", str(minutes))]
-    return _table(("service", period.service), rows)
+    return table(("service", period.service), rows)
 
 
 def _timeline(prometheus: PrometheusApi, period: Period) -> str:
     rows = [(clock(event.at), event.what) for event in timeline(prometheus, period)]
-    return _table(("UTC", "what"), rows or [(clock(period.start), "Prometheus saw nothing happen")])
+    return table(("UTC", "what"), rows or [(clock(period.start), "Prometheus saw nothing happen")])
 
 
 def _budget(prometheus: PrometheusApi, period: Period, levels: Slos) -> str:
@@ -56,13 +55,4 @@ def _budget(prometheus: PrometheusApi, period: Period, levels: Slos) -> str:
         may_fail = events.get(name, 0) * float(slo.budget)
         spent = f"{bad[name] / may_fail:.1%}" if name in bad and may_fail else "no data"
         rows.append((f"`{name}`", spent, f"{left[name]:.1%}" if name in left else "no data"))
-    return _table(("service level", "budget spent in this time", "budget left at its end"), rows)
-
-
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(map(_cell, cells))} |" for cells in lines)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", r"\|")
+    return table(("service level", "budget spent in this time", "budget left at its end"), rows)

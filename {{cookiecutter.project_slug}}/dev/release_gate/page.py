@@ -3,6 +3,7 @@
 import sys
 
 from dev.environment import ROOT
+from dev.markdown import table
 from dev.ops import slos
 from dev.ops.lines import BadSource
 from dev.release_gate import policy as policies
@@ -28,16 +29,12 @@ def _rules(policy: Policy) -> str:
         *((f"it is `{name}`, and nothing has happened: {why}", "excused") for name, why in policy.may_be_idle.items()),
         (f"nothing is known of it, or nothing new for {policy.stale_after}", "unknown"),
     ]
-    return _table(("of a service level", "what follows"), rows)
+    return table(("of a service level", "what follows"), rows)
 
 
 def _exceptions(policy: Policy) -> str:
     rows = [(f"`--reason {name}`", why) for name, why in policy.exceptions.items()]
-    return _table(("goes out while frozen", "because"), rows)
-
-
-def _table(head: tuple[str, str], rows: list[tuple[str, str]]) -> str:
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in [head, ("---", "---"), *rows])
+    return table(("goes out while frozen", "because"), rows)
 
 
 def main() -> None:

@@ -95,7 +95,7 @@ def test_the_exit_status_is_that_of_the_command(deploy: Deploy, command: list[st
     """As a shell would return it; that Alertmanager is away changes nothing, and is said."""
     deployment = deploy(NOWHERE, command=command)
 
-    assert deployment.process.wait(timeout_seconds=30) == status
+    assert deployment.process.wait(timeout_seconds=60) == status
     assert warned(deployment)[0].startswith(f"{GOES_ON}: Alertmanager cannot be asked: ")
 
 
@@ -103,22 +103,22 @@ def test_the_exit_status_is_that_of_the_command(deploy: Deploy, command: list[st
 def test_a_signal_reaches_the_command(deploy: Deploy, number: signal.Signals) -> None:
     """It decides what becomes of it, once: here it ends with a status of its own."""
     deployment = deploy(NOWHERE, command=[sys.executable, "-c", SIGNALLED, str(number.value)])
-    assert deployment.process.wait_for_line("ready", timeout_seconds=30)
+    assert deployment.process.wait_for_line("ready", timeout_seconds=60)
 
     deployment.process.send(number)
 
-    assert deployment.process.wait(timeout_seconds=30) == 90 + number
+    assert deployment.process.wait(timeout_seconds=60) == 90 + number
 
 
 def test_a_signal_reaches_what_the_command_has_started(deploy: Deploy) -> None:
     """A shell that is told to end would leave its children behind."""
     deployment = deploy(NOWHERE, command=["sh", "-c", '"$0" -c "$1" 15; true', sys.executable, SIGNALLED])
-    assert deployment.process.wait_for_line("ready", timeout_seconds=30)
+    assert deployment.process.wait_for_line("ready", timeout_seconds=60)
 
     deployment.process.send(signal.SIGTERM)
 
-    assert deployment.process.wait_for_line("told 15", timeout_seconds=30)
-    assert deployment.process.wait(timeout_seconds=30) == 128 + signal.SIGTERM
+    assert deployment.process.wait_for_line("told 15", timeout_seconds=60)
+    assert deployment.process.wait(timeout_seconds=60) == 128 + signal.SIGTERM
 
 
 def test_a_hanging_alertmanager_does_not_hold_up_a_deployment(deploy: Deploy) -> None:
@@ -127,7 +127,7 @@ def test_a_hanging_alertmanager_does_not_hold_up_a_deployment(deploy: Deploy) ->
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         deployment = deploy(url, "--lease", "1s", command=["true"])
 
-        assert deployment.process.wait(timeout_seconds=30) == 0
+        assert deployment.process.wait(timeout_seconds=60) == 0
     assert warned(deployment) == [f"{GOES_ON}: Alertmanager did not answer in time"]
 
 
@@ -142,7 +142,7 @@ def test_a_deployment_goes_on_without_a_silence(deploy: Deploy, url: str, path: 
     """It may be what repairs Alertmanager, or the way to it."""
     deployment = deploy(f"{url}{path}", command=["true"])
 
-    assert deployment.process.wait(timeout_seconds=30) == 0
+    assert deployment.process.wait(timeout_seconds=60) == 0
     assert warned(deployment) == [f"{GOES_ON}: {why}"]
 
 
@@ -153,7 +153,7 @@ def test_a_silence_that_cannot_be_kept_is_told(deploy: Deploy, url: str, tmp_pat
 
     deployment = deploy(url, "--lease", "1s", "--token-file", str(token))
 
-    assert deployment.process.wait_for_line("the silence could not be renewed, and ends at ", timeout_seconds=30)
+    assert deployment.process.wait_for_line("the silence could not be renewed, and ends at ", timeout_seconds=60)
     assert deployment.ends() == 0
     assert warned(deployment)[-1].startswith("the silence could not be ended, and lapses at ")
 

@@ -38,7 +38,7 @@ class Deployment:
         """Let the command end, and return the exit status of the whole."""
         with self._gate.open("w"):
             pass
-        return self.process.wait(timeout_seconds=30)
+        return self.process.wait(timeout_seconds=60)
 
     def clear_away(self) -> None:
         """Leave nothing behind."""
