@@ -95,7 +95,7 @@ def prometheus(tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFac
 
 def asked(url: str, service: str, *, reason: str | None = None, policy: Policy = POLICY) -> Decision:
     """Return the gate's decision."""
-    return decide(measure(PrometheusApi(url), service, LEVELS, policy), LEVELS, policy, reason)
+    return decide(measure(PrometheusApi(url, timeout_seconds=60), service, LEVELS, policy), LEVELS, policy, reason)
 
 
 def idle(*levels: str) -> Policy:
