@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import tomllib
 from dataclasses import dataclass
@@ -35,6 +36,17 @@ def repository_url() -> str:
     """Return the address of the project's repository, where its runbooks can be read."""
     urls = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]
     return UNANSWERED_REPOSITORY if "{" in urls["Repository"] else str(urls["Repository"])
+
+
+def named(service: str) -> str:
+    """Return the name of a service, which may stand in a question to the monitoring.
+
+    Raises:
+        ValueError: it could mean more than one, or, being empty, everything that has no name.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", service, re.ASCII):
+        raise ValueError(f"{service!r} is no name of a service")
+    return service
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Whoever uses it starts processes of the service beside them. Each process has a 
 
 import asyncio
 import os
+import secrets
 import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import httpx
 
-from dev.environment import APP, ROOT, Addresses, machine_variables, service_name, variables
+from dev.environment import APP, PROBE, ROOT, Addresses, machine_variables, service_name, variables
 from dev.guardian import Guardian
 from dev.nats import Nats, free_port
 from dev.postgres import PostgreSQL
@@ -20,7 +21,7 @@ from dev.process import Process, StartFailed
 
 _LOOK_SECONDS = 0.05
 _START_SECONDS = 60.0
-_SCOPES = "orders:read orders:write"
+SCOPES = "orders:read orders:write"
 
 
 class Installation:
@@ -36,6 +37,9 @@ class Installation:
         self.postgres = PostgreSQL(folder / "postgres", durable=durable, on_line=self._log("postgres"))
         self.nats = Nats(folder / "nats", on_line=self._log("nats"))
         self.payments_port, self.issuer_port, self.http_port = free_port(), free_port(), free_port()
+        self.secret = folder / "probe_secret"
+        """Of the client that tries the service from outside."""
+        self.issuer: Process | None = None
         self._started: list[Process] = []
         self._guardian = Guardian()  # an owner that is killed itself leaves nothing running
         self._environment: dict[str, str] = {}
@@ -54,11 +58,12 @@ class Installation:
         await self._up(self.postgres)
         await self._up(self.nats)
         self.postgres.create_database(self._database)
+        self.secret.write_text(secrets.token_urlsafe())
         self._environment = {**variables(self._addresses()), **self._settings}
         if await self.run("migrate", "migrate"):
             raise StartFailed(f"The migration failed: {' '.join(self.said('migrate')[-1:])}")
         self.start_payments()
-        self.start_issuer()
+        self.issuer = self.start_issuer()
         await until_answered(f"http://127.0.0.1:{self.payments_port}/authorisations")
         await until_answered(f"http://127.0.0.1:{self.issuer_port}/.well-known/jwks.json")
 
@@ -70,13 +75,15 @@ class Installation:
     def start_issuer(self) -> Process:
         """Start the token issuer, with the key that it had."""
         key = ("--audience", service_name(), "--key", str(self._folder / "issuer.pem"))
-        return self._start("issuer", (sys.executable, "-m", "dev.token_issuer", "--port", str(self.issuer_port), *key))
+        client = ("--client", PROBE, str(self.secret))
+        argv = (sys.executable, "-m", "dev.token_issuer", "--port", str(self.issuer_port), *key, *client)
+        return self._start("issuer", argv)
 
     async def ready(self) -> None:
         """Return when the service answers."""
         await until_answered(f"{self.url}/readyz")
 
-    async def token(self, *, tenant: str = "acme", scope: str = _SCOPES) -> str:
+    async def token(self, *, tenant: str = "acme", scope: str = SCOPES) -> str:
         """Return a token, by default one that may do everything a customer does."""
         async with httpx.AsyncClient() as client:
             asked = {"tenant": tenant, "scope": scope}

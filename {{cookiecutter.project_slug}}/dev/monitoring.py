@@ -20,6 +20,8 @@ _LOOK_SECONDS = 0.05
 class _Server:
     """One of Prometheus's programs; the port stays the same across restarts."""
 
+    ready_path = "/-/ready"
+
     def __init__(self, name: str, program: str, folder: Path, flags: Sequence[str]) -> None:
         self.port = free_port()
         self._name = name
@@ -52,7 +54,7 @@ class _Server:
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline and self.process.running:
             try:
-                if httpx.get(f"{self.url}/-/ready", timeout=2).is_success:
+                if httpx.get(f"{self.url}{self.ready_path}", timeout=2).is_success:
                     return
             except httpx.TransportError:
                 pass
@@ -126,3 +128,13 @@ class Alertmanager(_Server):
     def alerts(self) -> list[dict[str, Any]]:
         """Return what it knows, with the status of each: active, or suppressed by what."""
         return list(httpx.get(f"{self.url}/api/v2/alerts", timeout=10).raise_for_status().json())
+
+
+class Blackbox(_Server):
+    """A real blackbox_exporter, which asks as `modules`, a file, says."""
+
+    ready_path = "/-/healthy"
+
+    def __init__(self, folder: Path, modules: Path) -> None:
+        """Nothing starts here."""
+        super().__init__("blackbox", "prometheus-blackbox-exporter", folder, [f"--config.file={modules}"])

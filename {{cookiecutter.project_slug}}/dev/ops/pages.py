@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dev.environment import ROOT
+from dev.markdown import table
 from dev.ops import runbooks
 from dev.ops.alerts import Alert, Alerts
 from dev.ops.rules import burn_alert
 from dev.ops.slos import Slo, Slos
-from dev.ops.tables import table
 from dev.telemetry_policy.marks import with_blocks
 
 PAGE = ROOT / "docs" / "alerts.md"

@@ -1,8 +1,8 @@
 """Tables of docs/slo.md: the promises, and after how long somebody is told that one is broken."""
 
-from collections.abc import Sequence
 from fractions import Fraction
 
+from dev.markdown import table
 from dev.ops.rule_tests import moment
 from dev.ops.slos import Slo, Slos
 
@@ -54,8 +54,3 @@ def _readable(seconds: float) -> str:
 
 def _percent(share: Fraction) -> str:
     return f"{float(share * 100):g} %"
-
-
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

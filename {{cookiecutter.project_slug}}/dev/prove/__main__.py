@@ -33,7 +33,7 @@ def main() -> None:
     chosen = [fault for fault in FAULTS.values() if not arguments.only or fault.alert in arguments.only]
     run = Run(chosen, folder, ignored=SLOW if arguments.busy else frozenset())
     try:
-        for program in ("prometheus", "prometheus-alertmanager"):
+        for program in ("prometheus", "prometheus-alertmanager", "prometheus-blackbox-exporter"):
             find(program)
         asyncio.run(run.go())
     except (ToolMissing, StartFailed) as exc:

@@ -53,6 +53,10 @@ async def _fail_every_second_time() -> None:
         raise RuntimeError("A mistake of this release.")
 
 
+async def _fail() -> None:
+    raise RuntimeError("A mistake of this release.")
+
+
 async def _take_long() -> None:
     await asyncio.sleep(0.7)
 
@@ -123,6 +127,8 @@ MISTAKES: dict[str, Callable[[], object]] = {
     "slow-to-buy": lambda: _before("place", _take_long),
     "fails-to-read": lambda: _before("get", _fail_every_second_time),
     "slow-to-read": lambda: _before("get", _take_long),
+    "fails-to-cancel": lambda: _before("cancel", _fail),
+    "fails-to-cancel-sometimes": lambda: _before("cancel", _fail_every_second_time),
     "chatty": lambda: _before("get", _say_much),
     "uncounted": _count_nothing,
     "blocks": _block,

@@ -30,7 +30,8 @@ class Customers:
         """Come until cancelled."""
         token = await self._lane.token()
         headers = {"Authorization": f"Bearer {token}"}
-        urls = [replica.url for replica in self._lane.deployments["http"]]
+        outside = self._lane.outside
+        urls = [outside.url] if outside else [replica.url for replica in self._lane.deployments["http"]]
         loop = asyncio.get_running_loop()
         async with httpx.AsyncClient(headers=headers, timeout=5, limits=_LIMITS) as client:
             due = loop.time()

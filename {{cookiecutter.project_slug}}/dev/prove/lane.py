@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dev.environment import APP
-from dev.installation import Installation, until_answered
+from dev.environment import APP, probe_variables
+from dev.installation import SCOPES, Installation, until_answered
 from dev.monitoring import Prometheus
 from dev.nats import free_port
 from dev.ops.runbooks import KUBECTL
 from dev.process import Process
 from dev.prove.customers import Customers
+from dev.prove.outside import Outside
 from dev.prove.sink import Sink
 
 _LOOK_SECONDS = 0.05
@@ -22,6 +23,7 @@ _IMPATIENT = {
     "APP_ORDERS__SETTLE_MAX_SECONDS": "4",
 }
 
+_PORTS = {"serve": "APP_HTTP__PORT", "worker": "APP_WORKER__PORT", "probe": "APP_PROBE__PORT"}
 _TRACED = {
     "APP_TRACING__RATIO": "1",
     "APP_TRACING__EXPORT_DELAY_SECONDS": "0.5",
@@ -65,8 +67,16 @@ class Monitoring:
 class Lane(Installation):
     """The installation named `name`, which is also the label `service` of all its series."""
 
-    def __init__(self, name: str, folder: Path, *, http: int, settings: Mapping[str, str] | None = None) -> None:
-        """Nothing starts here."""
+    def __init__(
+        self,
+        name: str,
+        folder: Path,
+        *,
+        http: int = 1,
+        outside: bool = False,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        """Nothing starts here. With `outside`, all come through a load balancer, and somebody looks from there."""
         self.collector: Process | None = None
         self._collector_port = free_port()
         traced = {**_TRACED, "APP_TRACING__OTLP_ENDPOINT": f"http://127.0.0.1:{self._collector_port}/v1/traces"}
@@ -76,6 +86,10 @@ class Lane(Installation):
             "http": [Replica(f"http-{number}", "serve", free_port()) for number in range(1, http + 1)],
             "worker": [Replica("worker-1", "worker", free_port())],
         }
+        self.outside = Outside(folder / "outside", http_port=self.deployments["http"][0].port) if outside else None
+        if self.outside:
+            self.deployments["probe"] = [Replica("probe", "probe", free_port())]
+        self.balancer: Process | None = None
         self.customers = Customers(self)
         self.monitoring: Monitoring | None = None
         self.tasks: list[asyncio.Task[None]] = []
@@ -94,6 +108,9 @@ class Lane(Installation):
         """Start everything, and return when the service answers."""
         await super().start()
         self.start_collector()
+        if self.outside:
+            await asyncio.to_thread(self.outside.start)
+            self.start_balancer()
         for replica in self._replicas():
             self.launch(replica)
         for replica in self._replicas():
@@ -104,13 +121,30 @@ class Lane(Installation):
         argv = (sys.executable, "-m", "dev.otlp_receiver", "--port", str(self._collector_port))
         self.collector = self._start("collector", argv)
 
+    def start_balancer(self) -> None:
+        """Start what stands before the service."""
+        assert self.outside
+        self.balancer = self._start("balancer", self.outside.balancer)
+
+    def stop(self) -> None:
+        """Stop everything."""
+        if self.outside:
+            self.outside.stop()
+        super().stop()
+
     def launch(self, replica: Replica) -> None:
         """Start the process of a place."""
         argv = (
             APP if replica.bad_release is None else (sys.executable, "-m", "dev.prove.bad_release", replica.bad_release)
         )
-        port = "APP_HTTP__PORT" if replica.command == "serve" else "APP_WORKER__PORT"
-        replica.process = self._start(replica.name, (*argv, replica.command), {port: str(replica.port), **replica.env})
+        env = {_PORTS[replica.command]: str(replica.port), **replica.env}
+        if self.outside and replica.command == "probe":
+            token_url = f"http://127.0.0.1:{self.issuer_port}/token"
+            env |= probe_variables(
+                base_url=self.outside.url, token_url=token_url, secret_file=self.secret, port=replica.port, scope=SCOPES
+            )
+            env |= {"APP_PROBE__INTERVAL_SECONDS": "1", "APP_PROBE__STEP_TIMEOUT_SECONDS": "2"}
+        replica.process = self._start(replica.name, (*argv, replica.command), env)
 
     async def release(self, deployment: str, mistake: str, **env: str) -> None:
         """Roll a bad release out to the last place of a deployment, where it stays until somebody takes it back."""

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from dev.environment import ROOT
-from dev.ops.tables import table
+from dev.markdown import table
 from dev.prove.proof import RECEIVERS, Proof
 from dev.prove.scaled import SCALE
 

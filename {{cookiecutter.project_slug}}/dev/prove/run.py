@@ -5,10 +5,12 @@ import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 from dev.monitoring import Alertmanager, Prometheus
 from dev.ops import alerts, slos
 from dev.prove import faults as _registered  # noqa: F401 - each module registers its own
+from dev.prove import history
 from dev.prove.delivery import delivering_to
 from dev.prove.fault import Fault
 from dev.prove.lane import Lane, Monitoring
@@ -27,7 +29,8 @@ SLOW = frozenset(
     }
 )
 """What a machine that does other work brings about by itself."""
-_REPLICAS = {"releases": 2}
+_SHAPES: dict[str, dict[str, Any]] = {"releases": {"http": 2}, "outside": {"outside": True}}
+"""Of lanes that are not like the others."""
 _WARM_SECONDS = 120.0
 _SILENT_SECONDS = 3.0  # five beats that do not come
 _PATIENCE_SECONDS = 30.0
@@ -49,7 +52,7 @@ class Run:
         self.noise: list[str] = []
         """What was told of the control lane, which nothing was done to."""
         names = (CONTROL, *dict.fromkeys(fault.lane for fault in self._chosen))
-        self._lanes = {name: Lane(name, folder / name, http=_REPLICAS.get(name, 1)) for name in names}
+        self._lanes = {name: Lane(name, folder / name, **_SHAPES.get(name, {})) for name in names}
 
     async def go(self) -> None:
         """Do all of it, and leave nothing running.
@@ -64,6 +67,8 @@ class Run:
             prometheus = self._watched(stack, sink)
             say("starting the installations")
             await asyncio.gather(*(lane.start() for lane in self._lanes.values()))
+            if "outside" in self._lanes:
+                await asyncio.to_thread(history.write, self._folder / "prometheus" / "tsdb", "outside")
             prometheus.start()
             customers = [asyncio.create_task(lane.customers.run()) for lane in self._lanes.values()]
             try:
@@ -88,7 +93,14 @@ class Run:
         address = alertmanager.url.removeprefix("http://")
         targets = {name: lane.targets for name, lane in self._lanes.items()}
         targets["monitoring"] = {"alertmanager": [address]}
-        prometheus = Prometheus(self._folder / "prometheus", prometheus_config([f"{folder}/*.yaml"], targets, address))
+        outside = {
+            name: (lane.outside.blackbox.url.removeprefix("http://"), lane.outside.questions)
+            for name, lane in self._lanes.items()
+            if lane.outside
+        }
+        prometheus = Prometheus(
+            self._folder / "prometheus", prometheus_config([f"{folder}/*.yaml"], targets, address, outside)
+        )
         stack.callback(prometheus.stop)
         for lane in self._lanes.values():
             lane.monitoring = Monitoring(prometheus, sink, folder)

@@ -30,15 +30,40 @@ def scaled(expression: str, scale: float = SCALE) -> str:
 
 
 def prometheus_config(
-    files: Iterable[str], targets: Mapping[str, Mapping[str, list[str]]], alertmanager: str
+    files: Iterable[str],
+    targets: Mapping[str, Mapping[str, list[str]]],
+    alertmanager: str,
+    outside: Mapping[str, tuple[str, Mapping[str, str]]],
 ) -> dict[str, Any]:
-    """Return prometheus.yml; `targets` has, by service and by job, the addresses to scrape."""
+    """Return prometheus.yml.
+
+    `targets` has, by service and by job, the addresses to scrape; `outside`, by service, a blackbox_exporter's address
+    and what it is asked, by module.
+    """
     jobs = sorted({job for service in targets.values() for job in service})
     return {
         "global": {"scrape_interval": SCRAPE, "scrape_timeout": SCRAPE, "evaluation_interval": SCRAPE},
         "rule_files": [*files],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
-        "scrape_configs": [{"job_name": job, "static_configs": [*_of_job(job, targets)]} for job in jobs],
+        "scrape_configs": [
+            *({"job_name": job, "static_configs": [*_of_job(job, targets)]} for job in jobs),
+            *(
+                _asked(service, exporter, *asked)
+                for service, (exporter, questions) in outside.items()
+                for asked in questions.items()
+            ),
+        ],
+    }
+
+
+def _asked(service: str, exporter: str, module: str, target: str) -> dict[str, Any]:
+    """What blackbox_exporter is asked: the target is a parameter, and is named as if it had been scraped."""
+    return {
+        "job_name": f"blackbox-{module}",
+        "metrics_path": "/probe",
+        "params": {"module": [module], "target": [target]},
+        "static_configs": [{"targets": [exporter], "labels": {"service": service}}],
+        "relabel_configs": [{"target_label": "instance", "replacement": target}],
     }
 
 

@@ -47,6 +47,30 @@ async def a_release_writes_many_lines(lane: Lane) -> None:
     await lane.release("http", "chatty")
 
 
+async def _the_issuer_is_started(lane: Lane) -> None:
+    lane.issuer = lane.start_issuer()
+    await asyncio.sleep(0)
+
+
+@fault(
+    "LoginBudgetBurn",
+    "releases",
+    heal=_the_issuer_is_started,
+    companions=("BuyAvailabilityBudgetBurn", "ReadOrderAvailabilityBudgetBurn"),
+    aftermath=("LoginBudgetBurn",),
+)
+async def the_issuer_is_gone_when_a_process_starts(lane: Lane) -> None:
+    """The token issuer is killed, and one of two instances starts without the keys that the other one has."""
+    assert lane.issuer
+    await asyncio.to_thread(lane.issuer.kill)
+    await lane.restart(lane.deployments["http"][-1])
+
+
+@fault("ErrorBudgetExhausted", "releases", severity="ticket", lasts=True, patience_seconds=60)
+async def a_budget_is_spent(_: Lane) -> None:
+    """What the releases before have spent."""
+
+
 async def _the_attacker_gives_up(lane: Lane) -> None:
     await lane.end_tasks()
 
