@@ -14,7 +14,10 @@ KEPT_FOR = {
 LEFTOVERS = (".*_cache", ".dev", ".hypothesis", ".terraform", ".tools", ".venv", "__pycache__")
 
 # dev/environment.py of the service has the same.
-UNANSWERED_REPOSITORY = "https://git.example.com/repository"
+ANSWERS = {
+    "https://git.example.com/repository": "{{ cookiecutter.repository_url }}",
+    "unanswered-name": "{{ cookiecutter.project_slug }}",
+}
 
 
 def delete(path: Path) -> None:
@@ -28,12 +31,13 @@ def delete(path: Path) -> None:
             parent.rmdir()
 
 
-def name_repository() -> None:
-    """Put the repository's address where alerts say how their runbooks are found."""
-    for path in Path("ops/generated").rglob("*.yaml"):
-        text = path.read_text()
-        if UNANSWERED_REPOSITORY in text:
-            path.write_text(text.replace(UNANSWERED_REPOSITORY, "{{ cookiecutter.repository_url }}"))
+def fill_in() -> None:
+    """Put the project's name and address into what was generated without them."""
+    for path in filter(Path.is_file, Path("ops/generated").rglob("*")):
+        text = path.read_text(encoding="utf-8")
+        for unanswered, answer in ANSWERS.items():
+            text = text.replace(unanswered, answer)
+        path.write_text(text, encoding="utf-8")
 
 
 def main() -> None:
@@ -44,7 +48,7 @@ def main() -> None:
     for pattern in LEFTOVERS:
         for path in sorted(Path().rglob(pattern)):
             delete(path)
-    name_repository()
+    fill_in()
     print(f"cd {shlex.quote(str(Path.cwd()))}")
     print("make up       # starts the service, PostgreSQL and NATS here; Ctrl-C stops them")
     print("make check    # what CI runs: style, types, contracts, tests")

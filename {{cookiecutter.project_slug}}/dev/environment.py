@@ -18,18 +18,21 @@ PROBE = "probe"
 """The tenant of the process that tries a customer's steps, and the client that it logs in as."""
 APP = (sys.executable, "-c", "from app.cli import main; main()")
 """The `app` command, also where the service itself is not installed."""
+UNANSWERED_NAME = "unanswered-name"
 UNANSWERED_REPOSITORY = "https://git.example.com/repository"
-"""Inside the template; whoever generates a service puts its own in the place of this, also where it was written."""
+"""Both inside the template: whoever generates a service has its own put in their place, where they were written."""
 
 
 def service_name() -> str:
     """Return the service's name: OTEL_SERVICE_NAME, or the project's name."""
-    given = os.environ.get("OTEL_SERVICE_NAME")
-    if given:
-        return given
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"]
-    # Inside the template the name is an unanswered question; the code runs there too.
-    return str(project) if project.isascii() and project.replace("-", "").isalnum() else "service"
+    project = project_name()
+    return os.environ.get("OTEL_SERVICE_NAME") or ("service" if project == UNANSWERED_NAME else project)
+
+
+def project_name() -> str:
+    """Return the project's name, which inside the template is an unanswered question; the code runs there too."""
+    project = str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["name"])
+    return UNANSWERED_NAME if "{" in project else project
 
 
 def repository_url() -> str:

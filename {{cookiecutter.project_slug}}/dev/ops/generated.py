@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dev.environment import ROOT
-from dev.ops import alerts, cause_rules, routing, rule_tests, rules, slos, tables
+from dev.ops import alerts, cause_rules, exports, routing, rule_tests, rules, slos, tables
 from dev.telemetry_policy.marks import with_blocks
 
 FOLDER = ROOT / "ops" / "generated"
@@ -28,6 +28,8 @@ def outputs() -> Mapping[Path, str]:
         **{f"tests/{name}": text for name, text in cause_rules.test_files(causes).items()},
         routing.OUTPUT: routing.configuration(causes, levels),
     }
+    rule_files = {name.removeprefix("prometheus/"): text for name, text in made.items() if name.startswith("prom")}
+    made |= exports.exports(levels, rule_files)
     return {
         **{FOLDER / name: text for name, text in made.items()},
         PAGE: with_blocks(PAGE.read_text(), tables.blocks(levels)),

@@ -11,6 +11,7 @@ import yaml
 
 from dev.environment import repository_url
 from dev.ops.alerts import KEEP_FIRING
+from dev.ops.counting import bad_events, events
 from dev.ops.durations import seconds, written
 from dev.ops.slos import BurnRate, Slo, Slos
 
@@ -51,8 +52,8 @@ def _recording(name: str, slo: Slo, slos: Slos) -> list[Rule]:
     for window in windows(slos):
         counts = f"slo:bad_events:increase{window}{own} / (slo:events:increase{window}{own} > 0)"
         rules += [
-            record(f"slo:events:increase{window}", _events(slo, window)),
-            record(f"slo:bad_events:increase{window}", _bad_events(slo, window)),
+            record(f"slo:events:increase{window}", events(slo, window)),
+            record(f"slo:bad_events:increase{window}", bad_events(slo, window)),
             record(f"slo:errors:ratio_rate{window}", counts),
         ]
     return [
@@ -60,25 +61,6 @@ def _recording(name: str, slo: Slo, slos: Slos) -> list[Rule]:
         record("slo:errors:ratio_month", f"{bad} / ({all_} > 0)"),
         record("slo:error_budget:remaining", f"1 - slo:errors:ratio_month{own} / {_number(slo.budget)}"),
     ]
-
-
-def _events(slo: Slo, window: str) -> str:
-    return _increase(slo.events.counter, slo.events.where, {}, window)
-
-
-def _bad_events(slo: Slo, window: str) -> str:
-    if slo.within_seconds is None:
-        bad = _increase(slo.events.counter, slo.events.where, slo.bad, window)
-        return f"({bad} or 0 * {_events(slo, window)})"  # where nothing was ever bad there is no series
-    good = _increase(f"{slo.events.metric}_bucket", {**slo.events.where, "le": str(slo.within_seconds)}, {}, window)
-    return f"({_events(slo, window)} - {good})"
-
-
-def _increase(metric: str, equal: Mapping[str, str], matching: Mapping[str, str], window: str) -> str:
-    selectors = [f'{label}="{value}"' for label, value in equal.items()]
-    selectors += [f'{label}=~"{value}"' for label, value in matching.items()]
-    chosen = f"{{{', '.join(selectors)}}}" if selectors else ""
-    return f"sum by (service) (increase({metric}{chosen}[{window}]))"
 
 
 def _alerts(name: str, slo: Slo, slos: Slos) -> list[Rule]:

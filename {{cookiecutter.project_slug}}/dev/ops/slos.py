@@ -74,11 +74,19 @@ class Slo(Part):
         return self
 
 
+class Canary(Part):
+    """What it takes to judge a canary."""
+
+    min_events: int = Field(ge=1)
+    alpha: float = Field(gt=0, lt=1)
+
+
 class Slos(Part):
     """All of them."""
 
     window_days: int = Field(ge=7, le=90)
     burn_rates: tuple[BurnRate, ...] = Field(min_length=1, strict=False)
+    canary: Canary
     slos: dict[Name, Slo] = Field(min_length=1)
 
 
