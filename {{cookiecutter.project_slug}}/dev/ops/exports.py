@@ -70,7 +70,7 @@ def _threshold(slo: Slo) -> dict[str, Any]:
 
 
 def _analysis(levels: Slos) -> dict[str, Any]:
-    """What a canary is held against: bad events of all, on it and beside it; `$pods` matches the instances of either."""
+    """What a canary is held against: bad events of all, on it and beside it; `$pods` matches its instances."""
     return {
         "min_events": levels.canary.min_events,
         "alpha": levels.canary.alpha,

@@ -7,6 +7,7 @@ from dev.environment import ROOT
 from dev.markdown import table
 from dev.ops import runbooks
 from dev.ops.alerts import Alert, Alerts
+from dev.ops.first_runbook import first_runbook
 from dev.ops.rules import burn_alert
 from dev.ops.slos import Slo, Slos
 from dev.telemetry_policy.marks import with_blocks
@@ -25,11 +26,17 @@ def pages(alerts: Alerts, levels: Slos) -> Mapping[Path, str]:
     Raises:
         BadSource: an alert has no runbook, or one is wrong.
     """
-    runbooks.check(names(alerts, levels))
+    new = {
+        runbooks.FOLDER / f"{burn_alert(name)}.md": first_runbook(name, slo)
+        for name, slo in levels.slos.items()
+        if not (runbooks.FOLDER / f"{burn_alert(name)}.md").exists()
+    }
+    runbooks.check({*names(alerts, levels)} - {path.stem for path in new})
     heads = {name: _head(alert) for name, alert in alerts.alerts.items()}
     heads |= {burn_alert(name): _burn_head(name, slo, levels) for name, slo in levels.slos.items()}
-    texts = {name: runbooks.read(name).path for name in heads}
-    made = {path: with_blocks(path.read_text(), {"header": heads[name]}) for name, path in texts.items()}
+    paths = [runbooks.FOLDER / f"{name}.md" for name in heads]
+    texts = {path: new.get(path) or path.read_text() for path in paths}
+    made = {path: with_blocks(text, {"header": heads[path.stem]}) for path, text in texts.items()}
     return {**made, PAGE: with_blocks(PAGE.read_text(), {"alerts": _all(alerts, levels)})}
 
 

@@ -42,6 +42,7 @@ def main() -> None:
     if run.noise:
         wrong.append(f"The control lane, which nothing was done to, was told of: {', '.join(run.noise)}")
     if not arguments.only:
+        wrong += [f"NOT EXPOSED {name}, which a rule or a runbook asks for" for name in run.unseen]
         wrong += [f"UNPROVEN {name}: it has no fault" for name in sorted(unproven)]
     print(f"{sum(not proof.wrong for proof in run.proofs)} of {len(run.proofs)} alerts are proven.")
     if wrong:

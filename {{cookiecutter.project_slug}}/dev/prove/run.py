@@ -7,8 +7,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from dev.monitoring import Alertmanager, Prometheus
-from dev.ops import alerts, slos
+from dev.ops import alerts, pages, runbooks, slos
+from dev.ops.selectors import selectors
 from dev.prove import faults as _registered  # noqa: F401 - each module registers its own
 from dev.prove import history
 from dev.prove.delivery import delivering_to
@@ -49,6 +52,8 @@ class Run:
         self._folder = folder
         self._ignored = ignored
         self.proofs: list[Proof] = []
+        self.unseen: list[str] = []
+        """Metrics that a rule or a runbook asks for, and nobody exposes."""
         self.noise: list[str] = []
         """What was told of the control lane, which nothing was done to."""
         names = (CONTROL, *dict.fromkeys(fault.lane for fault in self._chosen))
@@ -128,6 +133,7 @@ class Run:
         await asyncio.gather(*(self._lane(name, prover) for name, prover in provers.items()))
         told = {each.alert for each in sink.messages if each.service == CONTROL and each.at > quiet_since}
         self.noise = sorted(told - self._ignored)
+        self.unseen = await asyncio.to_thread(_unseen, prometheus)
         self.proofs.append(await _watchdog(prometheus, sink))
 
     async def _lane(self, name: str, prover: Prover) -> None:
@@ -135,6 +141,20 @@ class Run:
             proof = await prover.prove(fault)
             self.proofs.append(proof)
             _report(proof)
+
+
+def _unseen(prometheus: Prometheus) -> list[str]:
+    levels = slos.read()
+    causes = alerts.read(levels)
+    asked = [
+        rule["expr"] for text in rules(causes, levels).values() for rule in yaml.safe_load(text)["groups"][0]["rules"]
+    ]
+    for name in pages.names(causes, levels):
+        blocks = runbooks.read(name).blocks.values()
+        asked += [block.text for section in blocks for block in section if block.kind == "promql"]
+    wanted = {selector.metric for expression in asked for selector in selectors(expression)} - {""}
+    rows = prometheus.query(f'count by (__name__) ({{__name__=~"{"|".join(sorted(wanted))}"}})')
+    return sorted(wanted - {row.labels["__name__"] for row in rows})
 
 
 async def _watchdog(prometheus: Prometheus, sink: Sink) -> Proof:
