@@ -16,8 +16,8 @@ MISTAKES = {
         "ServiceDown.severity: a page says in `impact` what users notice",
     ),
     "a page that a deployment silences": (
-        "    dashboard: service\n    inhibits: [CrashLooping]\n",
-        "    dashboard: service\n    deploy_sensitive: true\n",
+        "    dashboard: service\n    inhibits: [CrashLooping",
+        "    dashboard: service\n    deploy_sensitive: true\n    inhibits: [CrashLooping",
         "ServiceDown.deploy_sensitive: a deployment never silences a page",
     ),
     "a metric that nobody exposes": (
@@ -51,7 +51,7 @@ MISTAKES = {
         "values: {age: 10m, more: 1}",
         "OutboxLagging.values.more: its expression does not use it",
     ),
-    "a symptom that is no alert": ("inhibits: [CrashLooping]", "inhibits: [Crashes]", "there is no alert Crashes"),
+    "a symptom that is no alert": ("inhibits: [CrashLooping", "inhibits: [Crashes", "there is no alert Crashes"),
     "a symptom that is no level": ("[buy-availability, read", "[sell, read", "there is no service level sell"),
     "an example that never fires": (
         "        fires: 11m30s\n",
