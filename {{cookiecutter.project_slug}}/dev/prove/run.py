@@ -12,6 +12,7 @@ import yaml
 from dev.monitoring import Alertmanager, Prometheus
 from dev.ops import alerts, pages, runbooks, slos
 from dev.ops.selectors import selectors
+from dev.process import StartFailed
 from dev.prove import faults as _registered  # noqa: F401 - each module registers its own
 from dev.prove import history
 from dev.prove.delivery import delivering_to
@@ -112,16 +113,24 @@ class Run:
         return prometheus
 
     async def _warm(self, prometheus: Prometheus) -> None:
-        """Return when each lane has events in the windows of its service levels, and the start's own noise is over."""
+        """Return when each lane has events in the windows of its service levels, and the start's own noise is over.
+
+        Raises:
+            StartFailed: it does not end: this machine is too busy, or a rule is wrong.
+        """
         counted = 'slo:events:increase5m{slo="buy-availability"} > 0'
         noise = f'ALERTS{{severity!="heartbeat", alertname!~"{"|".join(self._ignored) or "none"}"}}'
 
-        async def rows(expression: str) -> int:
-            return len(await asyncio.to_thread(prometheus.query, expression))
-
-        async with asyncio.timeout(_WARM_SECONDS):
-            while await rows(counted) < len(self._lanes) or await rows(noise):  # noqa: ASYNC110 - others do it
-                await asyncio.sleep(0.2)
+        deadline = time.monotonic() + _WARM_SECONDS
+        while True:
+            begun = await asyncio.to_thread(prometheus.query, counted)
+            told = await asyncio.to_thread(prometheus.query, noise)
+            if len(begun) == len(self._lanes) and not told:
+                break
+            if time.monotonic() > deadline:
+                names = sorted({f"{row.labels['alertname']} ({row.labels.get('service', '')})" for row in told})
+                raise StartFailed(f"After {_WARM_SECONDS:g} s, without any fault, alerts fire: {', '.join(names)}")
+            await asyncio.sleep(0.2)
         say("everything runs, customers come, and no alert fires")
 
     async def _prove(self, prometheus: Prometheus, sink: Sink) -> None:
@@ -146,9 +155,8 @@ class Run:
 def _unseen(prometheus: Prometheus) -> list[str]:
     levels = slos.read()
     causes = alerts.read(levels)
-    asked = [
-        rule["expr"] for text in rules(causes, levels).values() for rule in yaml.safe_load(text)["groups"][0]["rules"]
-    ]
+    groups = [group for text in rules(causes, levels).values() for group in yaml.safe_load(text)["groups"]]
+    asked = [rule["expr"] for group in groups for rule in group["rules"]]
     for name in pages.names(causes, levels):
         blocks = runbooks.read(name).blocks.values()
         asked += [block.text for section in blocks for block in section if block.kind == "promql"]
