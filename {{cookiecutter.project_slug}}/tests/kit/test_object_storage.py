@@ -40,6 +40,19 @@ async def test_of_many_at_once_one_writes_a_file(tmp_path: Path) -> None:
     assert await store.names("") == ["1"]
 
 
+async def test_a_folder_that_is_none_is_unavailable(tmp_path: Path) -> None:
+    """Nobody takes a disk that refuses for a storage that is empty, or for a mistake of the database."""
+    (tmp_path / "export").write_text("")
+    store = FolderStore(tmp_path / "export")
+
+    with pytest.raises(StorageUnavailable, match="directory"):
+        await store.put("acme/1", b"first")
+    with pytest.raises(StorageUnavailable, match="directory"):
+        await store.get("acme/1")
+    with pytest.raises(StorageUnavailable, match="directory"):
+        await store.names("acme/")
+
+
 async def test_an_object_is_written_once(bucket: Bucket) -> None:
     """The second one of a name is refused by the server, and the first one stays."""
     with bucket.store() as store:

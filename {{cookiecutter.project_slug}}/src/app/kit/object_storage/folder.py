@@ -1,9 +1,13 @@
 """A folder as write-once storage, for development."""
 
 import asyncio
-from collections.abc import Sequence
+import errno
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
+
+from .port import StorageUnavailable
 
 _DRAFT = ".draft-"
 
@@ -18,13 +22,16 @@ class FolderStore:
         return await asyncio.to_thread(self._put, self._folder / name, body)
 
     async def get(self, name: str) -> bytes | None:
-        path = self._folder / name
-        return await asyncio.to_thread(lambda: path.read_bytes() if path.is_file() else None)
+        return await asyncio.to_thread(self._get, self._folder / name)
 
     async def names(self, prefix: str) -> Sequence[str]:
         return await asyncio.to_thread(self._names, prefix)
 
     def _put(self, path: Path, body: bytes) -> bool:
+        with _plainly():
+            return self._write(path, body)
+
+    def _write(self, path: Path, body: bytes) -> bool:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.with_name(f"{_DRAFT}{uuid4().hex}")  # its own: what another left, or writes now, is not in its way
         draft.write_bytes(body)
@@ -37,7 +44,25 @@ class FolderStore:
             draft.unlink()
         return True
 
+    def _get(self, path: Path) -> bytes | None:
+        with _plainly():
+            try:
+                return path.read_bytes()
+            except FileNotFoundError:
+                return None
+
     def _names(self, prefix: str) -> list[str]:
-        files = (path for path in self._folder.rglob("*") if path.is_file() and not path.name.startswith(_DRAFT))
-        names = (str(path.relative_to(self._folder)) for path in files)
-        return sorted(name for name in names if name.startswith(prefix))
+        with _plainly():
+            if self._folder.is_file():  # no folder yet has no names; what is none says nothing about them
+                raise NotADirectoryError(errno.ENOTDIR, "Not a directory")
+            files = (path for path in self._folder.rglob("*") if path.is_file() and not path.name.startswith(_DRAFT))
+            names = (str(path.relative_to(self._folder)) for path in files)
+            return sorted(name for name in names if name.startswith(prefix))
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise StorageUnavailable(f"The folder refuses: {exc.strerror}.") from exc
