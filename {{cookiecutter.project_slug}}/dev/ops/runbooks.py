@@ -3,6 +3,8 @@
     ```promql            must return rows in Diagnosis, while the fault is on; in Verify, once it is over
     ```promql perhaps    may return rows: it depends on the cause
     ```sql               the same, asked of the database as its owner
+    ```sql replica       asked of its replica
+    ```sql $month        the first field of its first row is what `$month` stands for in the blocks that follow
     ```sh                must succeed; `fails` after it: must fail
 
 `$service` stands for the service. A line that begins with `kubectl` is carried out on the processes that are there.
@@ -29,7 +31,7 @@ KUBECTL = re.compile(
     r" (?P<what>deployment/(?:http|worker|probe)|pods)(?: --replicas=(?P<replicas>\d+)| --tail=\d+| --previous)*"
 )
 """The commands of the platform that runbooks use, and no others."""
-_FENCE = re.compile(r"^```(\w*) ?(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FENCE = re.compile(r"^```(\w*) ?(\$?\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 class Block(NamedTuple):
@@ -38,7 +40,7 @@ class Block(NamedTuple):
     kind: str
     text: str
     word: str
-    """`perhaps`, `fails` or nothing."""
+    """`perhaps`, `fails`, `replica`, a name that begins with `$`, or nothing."""
     line: int
 
 
@@ -113,7 +115,9 @@ def _mistakes(runbook: Runbook) -> Iterator[tuple[int, str]]:
 def _wrong(block: Block) -> Iterator[str]:
     if block.kind not in KINDS:
         yield f"a block is one of {', '.join(KINDS)}, and not {block.kind or 'nothing'}"
-    if block.word not in ("", "perhaps", "fails"):
+    if (block.word == "replica" or block.word.startswith("$")) and block.kind != "sql":
+        yield f"{block.word} stands after sql, and not after {block.kind}"
+    elif block.word not in ("", "perhaps", "fails", "replica") and not re.fullmatch(r"\$[a-z]+", block.word):
         yield f"after its kind a block says perhaps, fails or nothing, and not {block.word}"
     if block.kind == "promql":
         yield from mistakes(block.text)
@@ -135,7 +139,7 @@ def _no_command(command: str) -> str:
     except SystemExit as exc:
         why = said.getvalue().strip().rpartition("error: ")[2]
         # A value that is filled in when it runs, such as an id, is none yet.
-        if exc.code and not re.search(r"invalid \w+ value: '\$", why):
+        if exc.code and not re.search(r"'\$\w+'$", why):
             return f"no such command: {command}: {why}"
     return ""
 
