@@ -14,7 +14,7 @@ import stat
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from urllib.parse import quote, urlencode
 
@@ -136,11 +136,15 @@ class PostgreSQL:
 
     def execute(self, sql: str, *, database: str = "postgres") -> str:
         """Run one statement through psql and return its bare output."""
-        argv = [self.program("psql"), "-XqtA", *self._where(), "-d", database, "-c", sql]
-        done = subprocess.run([str(part) for part in argv], capture_output=True, text=True, check=False)
+        done = subprocess.run(self.psql(sql, database=database), capture_output=True, text=True, check=False)
         if done.returncode:
             raise RuntimeError(f"{sql}: {done.stderr.strip()}")
         return done.stdout.strip()
+
+    def psql(self, *statements: str, database: str) -> Sequence[str]:
+        """Return the command that runs statements in one session, each of them by itself."""
+        commands = [part for sql in statements for part in ("-c", sql)]
+        return [str(part) for part in (self.program("psql"), "-XqtA", *self._where(), "-d", database, *commands)]
 
     def _prepare_folders(self) -> None:
         for folder in {self._data, self._socket_folder}:

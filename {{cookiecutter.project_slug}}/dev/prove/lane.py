@@ -1,10 +1,14 @@
 """One installation of the service that faults are put into: processes, customers, and what a platform would do."""
 
 import asyncio
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import httpx
 
 from dev.environment import APP, probe_variables
 from dev.installation import SCOPES, Installation, until_answered
@@ -22,6 +26,7 @@ _IMPATIENT = {
     "APP_ORDERS__SETTLE_AFTER_SECONDS": "3",
     "APP_ORDERS__SETTLE_MAX_SECONDS": "4",
 }
+_PROBE_SECONDS = 0.5
 
 _PORTS = {"serve": "APP_HTTP__PORT", "worker": "APP_WORKER__PORT", "probe": "APP_PROBE__PORT"}
 _TRACED = {
@@ -38,6 +43,7 @@ class Replica:
     name: str
     command: str
     port: int
+    program: Sequence[str] = APP
     process: Process | None = None
     bad_release: str | None = None
     """What is wrong with the release that runs there now; None if it is the good one."""
@@ -94,6 +100,8 @@ class Lane(Installation):
         self.monitoring: Monitoring | None = None
         self.tasks: list[asyncio.Task[None]] = []
         """Of faults that go on while the lane does other things."""
+        self.found: dict[str, str] = {}
+        """What blocks of runbooks have found, by the name that their commands use."""
         self.aftermath: set[str] = set()
         """Alerts that earlier faults leave behind, such as tickets for a budget that is spent."""
 
@@ -108,6 +116,7 @@ class Lane(Installation):
         """Start everything, and return when the service answers."""
         await super().start()
         self.start_collector()
+        await self.furnish()
         if self.outside:
             await asyncio.to_thread(self.outside.start)
             self.start_balancer()
@@ -132,11 +141,29 @@ class Lane(Installation):
             self.outside.stop()
         super().stop()
 
+    async def furnish(self) -> None:
+        """Add what this kind of lane has more, before the service starts."""
+
+    async def ask_whether_ready(self) -> None:
+        """Ask each process whether it is ready, as a platform does, until cancelled: its metrics say what it found."""
+
+        async def ask(client: httpx.AsyncClient, replica: Replica) -> None:
+            with suppress(httpx.TransportError):
+                await client.get(f"{replica.url}/readyz")
+
+        async with httpx.AsyncClient(timeout=2) as client:
+            while True:
+                await asyncio.gather(*(ask(client, replica) for replica in self._replicas()))
+                await asyncio.sleep(_PROBE_SECONDS)
+
+    def query_replica(self, sql: str) -> str:  # noqa: ARG002 - others have one
+        """Return the bare output of one statement of the replica of the database; nothing where there is none."""
+        return ""
+
     def launch(self, replica: Replica) -> None:
         """Start the process of a place."""
-        argv = (
-            APP if replica.bad_release is None else (sys.executable, "-m", "dev.prove.bad_release", replica.bad_release)
-        )
+        bad = (sys.executable, "-m", "dev.prove.bad_release", str(replica.bad_release))
+        argv = replica.program if replica.bad_release is None else bad
         env = {_PORTS[replica.command]: str(replica.port), **replica.env}
         if self.outside and replica.command == "probe":
             token_url = f"http://127.0.0.1:{self.issuer_port}/token"
@@ -214,6 +241,10 @@ class Lane(Installation):
             case "get":
                 return "\n".join(f"{each.name} {'Running' if each.running else 'Error'}" for each in self._replicas())
         return command
+
+    def filled(self, text: str) -> str:
+        """Return a block of a runbook with what earlier blocks have found."""
+        return re.sub(r"\$([a-z]+)\b", lambda name: self.found.get(name[1], name[0]), text)
 
     def _replicas(self) -> list[Replica]:
         return [replica for replicas in self.deployments.values() for replica in replicas]

@@ -156,16 +156,19 @@ class Prover:
 
     async def _execute(self, block: Block, fault: Fault, lane: Lane) -> str:
         """Return what a block shows: nothing, or something."""
-        service = fault.service or lane.name
+        service, text = fault.service or lane.name, lane.filled(block.text)
         match block.kind:
             case "promql":
-                expression = scaled(block.text.replace("$service", service))
+                expression = scaled(text.replace("$service", service))
                 rows = await asyncio.to_thread(self._prometheus.query, expression)
                 return "\n".join(f"{dict(row.labels)} {row.value}" for row in rows)
             case "sql":
-                return await asyncio.to_thread(lane.query, block.text)
+                shown = await asyncio.to_thread(lane.query_replica if block.word == "replica" else lane.query, text)
+                if block.word.startswith("$"):
+                    lane.found[block.word[1:]] = shown.partition("\n")[0].partition("|")[0]
+                return shown
         said = ""
-        for command in block.text.splitlines():
+        for command in text.splitlines():
             if command.startswith("kubectl "):
                 said += await lane.platform(command)
             else:

@@ -15,6 +15,7 @@ from dev.ops.selectors import selectors
 from dev.process import StartFailed
 from dev.prove import faults as _registered  # noqa: F401 - each module registers its own
 from dev.prove import history
+from dev.prove.data_lane import DataLane
 from dev.prove.delivery import delivering_to
 from dev.prove.fault import Fault
 from dev.prove.lane import Lane, Monitoring
@@ -33,8 +34,9 @@ SLOW = frozenset(
     }
 )
 """What a machine that does other work brings about by itself."""
-_SHAPES: dict[str, dict[str, Any]] = {"releases": {"http": 2}, "outside": {"outside": True}}
+_SHAPES: dict[str, dict[str, Any]] = {"releases": {"http": 2}, "data": {"http": 2}, "outside": {"outside": True}}
 """Of lanes that are not like the others."""
+_KINDS: dict[str, type[Lane]] = {CONTROL: DataLane, "data": DataLane}  # a quiet one must have all that is asked of it
 _WARM_SECONDS = 120.0
 _SILENT_SECONDS = 3.0  # five beats that do not come
 _PATIENCE_SECONDS = 30.0
@@ -58,7 +60,7 @@ class Run:
         self.noise: list[str] = []
         """What was told of the control lane, which nothing was done to."""
         names = (CONTROL, *dict.fromkeys(fault.lane for fault in self._chosen))
-        self._lanes = {name: Lane(name, folder / name, **_SHAPES.get(name, {})) for name in names}
+        self._lanes = {name: _KINDS.get(name, Lane)(name, folder / name, **_SHAPES.get(name, {})) for name in names}
 
     async def go(self) -> None:
         """Do all of it, and leave nothing running.
@@ -76,7 +78,10 @@ class Run:
             if "outside" in self._lanes:
                 await asyncio.to_thread(history.write, self._folder / "prometheus" / "tsdb", "outside")
             prometheus.start()
-            customers = [asyncio.create_task(lane.customers.run()) for lane in self._lanes.values()]
+            coming = [
+                each for lane in self._lanes.values() for each in (lane.customers.run(), lane.ask_whether_ready())
+            ]
+            customers = [asyncio.create_task(each) for each in coming]
             try:
                 await self._warm(prometheus)
                 await self._prove(prometheus, sink)
