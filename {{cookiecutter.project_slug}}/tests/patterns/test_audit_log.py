@@ -7,13 +7,14 @@ from hashlib import sha256
 import pytest
 from opentelemetry import trace
 from opentelemetry.trace import NonRecordingSpan, SpanContext
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.kit.clock import ManualClock
 from app.kit.context import Context, bind
 from app.kit.db import transaction
-from app.patterns.audit_log import Sealer
+from app.patterns.audit_log import Sealer, telemetry
 from app.patterns.audit_log.sealer import ADVISORY_LOCK
 from tests.support.audit import SETTINGS, acting_as, damage_in_database, given_entries, seal_all, sealed, write
 from tests.support.eventually import eventually
@@ -176,6 +177,24 @@ async def test_a_long_backlog_is_sealed_in_parts(engine: AsyncEngine, jobs_engin
 
     assert await seal_all(sealer) == 5
     assert [size for _, _, size in await sealed(engine)] == [2, 2, 1]
+
+
+async def test_the_age_is_known_also_while_each_pass_fails(engine: AsyncEngine, sealer: Sealer) -> None:
+    """A sealer that may not seal does not look like one that has nothing to do."""
+    await given_entries(engine, 1)
+    async with engine.begin() as owner:
+        await owner.execute(text("REVOKE INSERT ON audit_seal FROM app_jobs"))
+    stop, before = asyncio.Event(), _sample("audit_seal_failures_total")
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(sealer.run(stop))
+        await eventually(lambda: _sample("audit_seal_failures_total") > before)
+        telemetry.OLDEST_UNSEALED_SECONDS.set(0)
+        await eventually(lambda: _sample("audit_oldest_unsealed_seconds") > 0)
+        stop.set()
+
+
+def _sample(name: str) -> float:
+    return REGISTRY.get_sample_value(name) or 0
 
 
 async def test_the_age_of_the_oldest_unsealed_entry_is_known(engine: AsyncEngine, sealer: Sealer) -> None:

@@ -81,8 +81,10 @@ class Sealer:
         while not stop.is_set():
             sealed = 0
             try:
-                sealed = await self.seal_once()
-                await self.observe()
+                try:
+                    sealed = await self.seal_once()
+                finally:
+                    await self.observe()  # after a pass that failed as well: what waits gets older
             except (SQLAlchemyError, OSError) as exc:
                 telemetry.SEAL_FAILURES.inc()
                 _log.warning("audit.seal_failed", error=message_of(exc))
