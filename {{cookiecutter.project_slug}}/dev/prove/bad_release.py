@@ -15,6 +15,7 @@ from prometheus_client import Gauge
 from starlette.types import Receive, Scope, Send
 
 from app import cli, worker
+from app.orders.models import Order
 from app.orders.service import Orders
 from app.patterns.health import Health
 from app.patterns.metrics import RedMetrics
@@ -122,6 +123,15 @@ def _label_by_user() -> None:
         seen.labels(str(number)).set_to_current_time()
 
 
+def _write_for_another_tenant() -> None:
+    original: Any = Order.receive
+
+    def changed(*arguments: Any, **named: Any) -> Any:  # noqa: ANN401 - as the original
+        return original(*arguments, **{**named, "tenant_id": "somebody-else"})
+
+    Order.receive = changed  # type: ignore[method-assign]  # the mistake
+
+
 MISTAKES: dict[str, Callable[[], object]] = {
     "fails-to-buy": lambda: _before("place", _fail_every_second_time),
     "slow-to-buy": lambda: _before("place", _take_long),
@@ -129,6 +139,7 @@ MISTAKES: dict[str, Callable[[], object]] = {
     "slow-to-read": lambda: _before("get", _take_long),
     "fails-to-cancel": lambda: _before("cancel", _fail),
     "fails-to-cancel-sometimes": lambda: _before("cancel", _fail_every_second_time),
+    "writes-for-another-tenant": _write_for_another_tenant,
     "chatty": lambda: _before("get", _say_much),
     "uncounted": _count_nothing,
     "blocks": _block,
