@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dev.environment import ROOT
-from dev.ops import alerts, cause_rules, exports, routing, rule_tests, rules, slos, tables
+from dev.ops import alerts, cause_rules, exports, pages, routing, rule_tests, rules, slos, tables
 from dev.telemetry_policy.marks import with_blocks
 
 FOLDER = ROOT / "ops" / "generated"
@@ -32,6 +32,7 @@ def outputs() -> Mapping[Path, str]:
     made |= exports.exports(levels, rule_files)
     return {
         **{FOLDER / name: text for name, text in made.items()},
+        **pages.pages(causes, levels),
         PAGE: with_blocks(PAGE.read_text(), tables.blocks(levels)),
     }
 

@@ -146,5 +146,6 @@ def is_unavailable(exc: BaseException) -> bool:
     if not isinstance(exc, DBAPIError):
         return False
     sqlstate = getattr(exc.orig, "sqlstate", None) or ""
-    # 08 connection exception, 57P shutdown and crash recovery, 53 out of resources, 25P03 idle in transaction too long
-    return exc.connection_invalidated or sqlstate.startswith(("08", "57P", "53", "25P03"))
+    # 08 connection exception, 57P shutdown and crash recovery, 57014 ended by statement_timeout, mostly while it waited
+    # for a lock, 53 out of resources, 25P03 idle in transaction too long
+    return exc.connection_invalidated or sqlstate.startswith(("08", "57P", "57014", "53", "25P03"))
