@@ -137,4 +137,6 @@ class Blackbox(_Server):
 
     def __init__(self, folder: Path, modules: Path) -> None:
         """Nothing starts here."""
-        super().__init__("blackbox", "prometheus-blackbox-exporter", folder, [f"--config.file={modules}"])
+        super().__init__(
+            "blackbox", "prometheus-blackbox-exporter", folder, [f"--config.file={modules}", "--timeout-offset=0.05"]
+        )

@@ -21,20 +21,20 @@ async def _the_provider_is_well(lane: Lane) -> None:
     await lane.disturb_payments()
 
 
-@fault("OutboxLagging", "events", heal=_the_broker_is_started)
+@fault("OutboxLagging", "servers", heal=_the_broker_is_started)
 async def the_broker_is_killed(lane: Lane) -> None:
     """NATS is killed with SIGKILL, and nothing starts another."""
     await lane.kill_broker()
 
 
-@fault("OutboxEventsParked", "events", severity="ticket", heal=_the_broker_takes_large_events_again)
+@fault("OutboxEventsParked", "servers", severity="ticket", heal=_the_broker_takes_large_events_again)
 async def the_broker_takes_small_events_alone(lane: Lane) -> None:
     """NATS is configured to take no message of more than 600 bytes."""
     lane.nats.more["max_payload"] = 600
     await lane.restart_broker()
 
 
-@fault("DependencyFailing", "events", severity="ticket", heal=_the_provider_is_well)
+@fault("DependencyFailing", "servers", severity="ticket", heal=_the_provider_is_well)
 async def the_provider_answers_errors(lane: Lane) -> None:
     """The payment provider answers each call with 503."""
     await lane.disturb_payments(down=True)
@@ -44,7 +44,7 @@ async def _whoever_publishes_stops(lane: Lane) -> None:
     await lane.end_tasks()
 
 
-@fault("MessagesFailing", "events", severity="ticket", heal=_whoever_publishes_stops)
+@fault("MessagesFailing", "servers", severity="ticket", heal=_whoever_publishes_stops)
 async def somebody_publishes_what_is_no_event(lane: Lane) -> None:
     """Another service publishes messages under our subjects that are no events, ten a second."""
 
@@ -62,7 +62,7 @@ async def somebody_publishes_what_is_no_event(lane: Lane) -> None:
 
 @fault(
     "EventDeliveryBudgetBurn",
-    "events",
+    "servers",
     companions=("OutboxLagging",),
     aftermath=("EventDeliveryBudgetBurn", "ErrorBudgetExhausted"),
 )
