@@ -49,8 +49,6 @@ def selectors(expr: str) -> list[Selector]:
     found: list[Selector] = []
 
     def visit(node: promql.Expr) -> None:
-        if isinstance(node, promql.MatrixSelector):
-            node = node.vector_selector
         if isinstance(node, promql.VectorSelector):
             matchers = tuple((each.name, _OPERATORS[str(each.op)], each.value) for each in node.matchers.matchers)
             found.append(Selector(node.name or "", matchers))

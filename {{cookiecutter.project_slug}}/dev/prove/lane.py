@@ -102,7 +102,8 @@ class Lane(Installation):
         """Of faults that go on while the lane does other things."""
         self.found: dict[str, str] = {}
         """What blocks of runbooks have found, by the name that their commands use."""
-        self.aftermath: set[str] = set()
+        # Here each release starts at the address of the one before, where a platform gives it a new one.
+        self.aftermath: set[str] = {"CrashLooping"}
         """Alerts that earlier faults leave behind, such as tickets for a budget that is spent."""
 
     @property
