@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from dev.prove.lane import Lane
 
+_SECONDS = 25.0
+_BURN_SECONDS = 60.0  # the short window of the second page, which has to empty, is 18 s here
 Act = Callable[[Lane], Awaitable[None]]
 
 
@@ -25,6 +27,7 @@ class Fault:
     severity: str = "page"
     """Of the alert that must be told, where a service level has both."""
     patience_seconds: float = 20.0
+    """How long its beginning, and its end, may take to be told."""
     service: str = ""
     """Of the alert, if it is not the lane's."""
     lasts: bool = False
@@ -43,7 +46,7 @@ def fault(
     companions: tuple[str, ...] = (),
     aftermath: tuple[str, ...] = (),
     severity: str = "page",
-    patience_seconds: float = 20.0,
+    patience_seconds: float | None = None,
     service: str = "",
     lasts: bool = False,
 ) -> Callable[[Act], Act]:
@@ -54,7 +57,8 @@ def fault(
         assert inject.__doc__
         what = inject.__doc__.partition("\n")[0]
         told, later = frozenset(companions), frozenset(aftermath)
-        FAULTS[alert] = Fault(alert, lane, what, inject, heal, told, later, severity, patience_seconds, service, lasts)
+        patience = patience_seconds or (_BURN_SECONDS if alert.endswith("BudgetBurn") else _SECONDS)
+        FAULTS[alert] = Fault(alert, lane, what, inject, heal, told, later, severity, patience, service, lasts)
         return inject
 
     return register

@@ -70,7 +70,6 @@ async def a_release_cancels_nothing(lane: Lane) -> None:
     "outside",
     companions=_REPLACED,
     aftermath=("SyntheticJourneyBudgetBurn", "ErrorBudgetExhausted"),
-    patience_seconds=40,
 )
 async def a_release_cancels_every_second_order(lane: Lane) -> None:
     """A release that fails to cancel every second order."""
