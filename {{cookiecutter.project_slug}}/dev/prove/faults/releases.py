@@ -8,7 +8,7 @@ from dev.prove.fault import fault
 from dev.prove.lane import Lane
 
 _FORGED = "eyJhbGciOiJFUzI1NiIsImtpZCI6Im5vbmUiLCJ0eXAiOiJKV1QifQ.eyJzdWIiOiJ4In0.AAAA"
-_PER_SECOND = 40
+_PER_SECOND, _CONNECTIONS = 40, 10
 
 
 @fault("BuyAvailabilityBudgetBurn", "releases", aftermath=("BuyAvailabilityBudgetBurn", "ErrorBudgetExhausted"))
@@ -77,12 +77,12 @@ async def _the_attacker_gives_up(lane: Lane) -> None:
 
 @fault("AuthenticationFailureSpike", "releases", severity="security", heal=_the_attacker_gives_up)
 async def forged_tokens_are_tried(lane: Lane) -> None:
-    """Somebody sends forged tokens, 40 a second."""
+    """Somebody sends forged tokens over ten connections, some 40 a second."""
 
     async def attack() -> None:
         async with httpx.AsyncClient(headers={"Authorization": f"Bearer {_FORGED}"}, timeout=5) as client:
             while True:
                 await client.get(f"{lane.deployments['http'][0].url}/v1/orders")
-                await asyncio.sleep(1 / _PER_SECOND)
+                await asyncio.sleep(_CONNECTIONS / _PER_SECOND)
 
-    lane.tasks.append(asyncio.create_task(attack()))
+    lane.tasks += [asyncio.create_task(attack()) for _ in range(_CONNECTIONS)]
