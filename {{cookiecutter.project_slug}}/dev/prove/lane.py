@@ -30,7 +30,6 @@ _PROBE_SECONDS = 0.5
 
 _PORTS = {"serve": "APP_HTTP__PORT", "worker": "APP_WORKER__PORT", "probe": "APP_PROBE__PORT"}
 _TRACED = {
-    "APP_TRACING__RATIO": "1",
     "APP_TRACING__EXPORT_DELAY_SECONDS": "0.5",
     "APP_TRACING__EXPORT_TIMEOUT_SECONDS": "1",
 }
@@ -85,7 +84,7 @@ class Lane(Installation):
         """Nothing starts here. With `outside`, all come through a load balancer, and somebody looks from there."""
         self.collector: Process | None = None
         self._collector_port = free_port()
-        traced = {**_TRACED, "APP_TRACING__OTLP_ENDPOINT": f"http://127.0.0.1:{self._collector_port}/v1/traces"}
+        traced = {**_TRACED, "APP_TRACING__RATIO": "1" if name == "releases" else "0", "APP_TRACING__OTLP_ENDPOINT": f"http://127.0.0.1:{self._collector_port}/v1/traces"}
         super().__init__(folder, database="prove", settings={**_IMPATIENT, **traced, **(settings or {})})
         self.name = name
         self.deployments = {
@@ -171,7 +170,7 @@ class Lane(Installation):
             env |= probe_variables(
                 base_url=self.outside.url, token_url=token_url, secret_file=self.secret, port=replica.port, scope=SCOPES
             )
-            env |= {"APP_PROBE__INTERVAL_SECONDS": "1", "APP_PROBE__STEP_TIMEOUT_SECONDS": "2"}
+            env |= {"APP_PROBE__INTERVAL_SECONDS": "2", "APP_PROBE__STEP_TIMEOUT_SECONDS": "2"}
         replica.process = self._start(replica.name, (*argv, replica.command), env)
 
     async def release(self, deployment: str, mistake: str, **env: str) -> None:
