@@ -79,7 +79,7 @@ async def test_a_picture_shows_every_panel(live: Watched, tmp_path: Path) -> Non
     async def drawn() -> dict[str, str] | None:
         code, said = await run(Path(sys.executable), "-m", "dev.ops.dashboards.picture", *look, str(tmp_path))
         assert code == 0, said
-        pictures = {path.stem: path.read_text() for path in tmp_path.glob("*.svg")}
+        pictures = pictures_in(tmp_path)
         return None if ">No data<" in "".join(pictures.values()) else pictures
 
     pictures = await eventually(drawn, within_seconds=_SECONDS)
@@ -100,6 +100,11 @@ async def test_latency_leads_to_traces(live: Watched) -> None:
 
     assert len(promised) == 1
     assert all(re.fullmatch(r"[0-9a-f]{32}", exemplar["labels"]["trace_id"]) for exemplar in shown)
+
+
+def pictures_in(folder: Path) -> dict[str, str]:
+    """Return what has been drawn, by dashboard."""
+    return {path.stem: path.read_text() for path in folder.glob("*.svg")}
 
 
 async def without_data(prometheus: Prometheus, due: Mapping[str, Query]) -> list[str]:

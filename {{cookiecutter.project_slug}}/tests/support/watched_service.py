@@ -68,8 +68,9 @@ def _prometheus(folder: Path, service: RunningService, probe: RunningProbe, aler
 
 
 async def _begin(service: RunningService, probe: RunningProbe, database_url: str) -> None:
-    cleaned = await app(operators_variables(database_url), "retention run")
-    assert cleaned.code == 0, cleaned.err
+    for daily in ("partitions ahead", "retention run"):
+        done = await app(operators_variables(database_url), daily)
+        assert done.code == 0, done.err
     await service.start("serve", "worker")
     await probe.start()
     async with service.client() as client:

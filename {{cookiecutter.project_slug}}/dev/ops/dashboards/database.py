@@ -45,7 +45,7 @@ def _connections(sources: Sources) -> tuple[Panel, ...]:
         Panel(
             title="Share of connections in use",
             answers="Is a pool used up? Above the line requests begin to wait.",
-            queries=(Query(expr=f"{used} / {most}", legend="{{job}} {{pool}} {{instance}}"),),
+            queries=(Query(expr=f"{used} / {most}", legend="{{job}}: {{pool}} {{instance}}"),),
             unit="percentunit",
             lines=(sources.line("DatabasePoolSaturated", "share"),),
             alerts=("DatabasePoolSaturated",),
@@ -56,7 +56,7 @@ def _connections(sources: Sources) -> tuple[Panel, ...]:
             queries=(
                 Query(
                     expr=f"sum by (job, pool) (db_client_connection_pending_requests{{{OWN}}})",
-                    legend="{{job}} {{pool}}: wait",
+                    legend="{{job}}: {{pool}}",
                 ),
                 Query(
                     expr=increase("db_client_connection_timeouts_total", by="job", window="[5m]"),
@@ -148,10 +148,10 @@ def _replicas(sources: Sources) -> tuple[Panel, ...]:
             title="Reads per second, by server",
             answers="Who answers reads, and why is it not a replica?",
             queries=(
-                Query(expr=rate("read_replicas_reads_total", by="server"), legend="{{server}}"),
+                Query(expr=rate("read_replicas_reads_total", by="server"), legend="{{server}}: all"),
                 Query(
                     expr=rate("read_replicas_reads_total", 'reason!=""', by="reason") + " > 0",
-                    legend="not a replica: {{reason}}",
+                    legend="by the primary: {{reason}}",
                     may_be_empty="replicas answer all reads that they may",
                 ),
             ),
@@ -165,11 +165,14 @@ def _tables(sources: Sources) -> tuple[Panel, ...]:
     return (
         Panel(
             title="Months ahead that have a partition",
-            answers="Is there room for what is written next month? The dashed series is how many there should be.",
+            answers="Is there room for what is written next month? The dashed series is how many there should be;"
+            " -1 is a table that has none for this month.",
             queries=(
                 Query(expr=f"min by (table) (partition_ahead_months{{{OWN}}})", legend="{{table}}"),
                 Query(expr=f"max(partition_wanted_months{{{OWN}}})", legend="wanted"),
             ),
+            lines=(Line(0, "ticket"),),
+            bad_below=True,
             alerts=("PartitionsMissing",),
         ),
         Panel(

@@ -85,7 +85,8 @@ def _graph(panel: Json, found: list[Series], where: Box) -> Iterator[str]:
     area = Box(
         where.x + 52, where.y + 4, where.width - 56, where.height - 12 - 15 * (1 + max(row for row, *_ in legend))
     )
-    frame = _Frame(area, _range(panel, shown), shown)
+    moments = [at for series in shown for at, _ in series.points]
+    frame = _Frame(area, (min(moments), max(moments)), _range(panel, shown))
     for tick in scales.ticks(*frame.values, unit):
         yield line(area.x, frame.y(tick), area.right, frame.y(tick), "#e4e8ee")
         yield text(where.x, frame.y(tick) + 4, scales.written(tick, unit), size=10, colour=_FAINT)
@@ -107,12 +108,11 @@ class _Frame:
     """Where a moment and a value are drawn."""
 
     area: Box
+    times: tuple[float, float]
     values: tuple[float, float]
-    series: list[Series]
 
     def x(self, at: float) -> float:
-        moments = [moment for each in self.series for moment, _ in each.points]
-        first, last = min(moments), max(moments)
+        first, last = self.times
         return self.area.x + self.area.width * (at - first) / ((last - first) or 1)
 
     def y(self, value: float) -> float:

@@ -1,6 +1,6 @@
 """What was promised, how much of it may still fail, and how fast that is used up."""
 
-from dev.ops.dashboards.model import OWN, Dashboard, Line, Panel, Query, Row, quantile, rate
+from dev.ops.dashboards.model import OWN, Dashboard, Line, Panel, Query, Row, increase, quantile
 from dev.ops.dashboards.sources import Sources
 from dev.ops.rules import burn_alert
 from dev.ops.slos import BurnRate
@@ -113,7 +113,10 @@ def _journey() -> tuple[Panel, ...]:
                     legend="{{step}}: {{reason}}",
                     may_be_empty="no step has failed",
                 ),
-                Query(expr=rate(f"{_JOURNEY}_runs_total", 'outcome="failure"', by="journey"), legend="runs per second"),
+                Query(
+                    expr=increase(f"{_JOURNEY}_runs_total", 'outcome="failure"', by="journey", window="[15m]"),
+                    legend="all runs of {{journey}}",
+                ),
             ),
         ),
         Panel(
