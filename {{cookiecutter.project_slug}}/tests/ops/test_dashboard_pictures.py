@@ -32,7 +32,11 @@ SCALES = {
     "times of a clock": (0, 630, "s", [0, 300, 600]),
     "days": (0, 181_440, "s", [0, 86_400, 172_800]),
 }
-STEPS = [{"value": None, "color": "red"}, {"value": 0, "color": "orange"}, {"value": 0.25, "color": "green"}]
+STEPS: list[dict[str, Any]] = [
+    {"value": None, "color": "red"},
+    {"value": 0, "color": "orange"},
+    {"value": 0.25, "color": "green"},
+]
 
 
 @dataclass(frozen=True, slots=True)
