@@ -23,7 +23,7 @@ def idle(alerts: Alerts, levels: Slos) -> set[str]:
 
 
 def _expressions(alerts: Alerts, levels: Slos) -> Iterator[str]:
-    files = [*rules.rule_files(levels).values(), cause_rules.rule_file(alerts)]
+    files = [*rules.rule_files(levels).values(), *cause_rules.rule_files(alerts).values()]
     for file in files:
         for group in yaml.safe_load(file)["groups"]:
             yield from (rule["expr"] for rule in group["rules"])

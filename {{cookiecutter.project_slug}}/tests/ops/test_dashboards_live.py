@@ -39,7 +39,7 @@ def live(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Watched]:
     """Yield the service, tried by its probe, with a Prometheus that has its rules, a hundred times as fast."""
-    for program in ("prometheus", "prometheus-alertmanager"):
+    for program in ("prometheus", "prometheus-alertmanager", "prometheus-blackbox-exporter"):
         tool(program)
     folder = tmp_path_factory.mktemp("watched")
     with (

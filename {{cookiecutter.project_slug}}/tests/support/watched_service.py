@@ -1,4 +1,4 @@
-"""The whole service with its probe, a Prometheus that scrapes it, and what is told to Alertmanager."""
+"""The whole service with its probe, a Prometheus that scrapes it, and who asks from outside."""
 
 import asyncio
 from collections.abc import Iterator
@@ -10,6 +10,7 @@ from dev.environment import PROBE
 from dev.http_server import serving
 from dev.monitoring import Alertmanager, Prometheus
 from dev.ops import alerts, slos
+from dev.prove.outside import Outside
 from dev.prove.scaled import prometheus_config, rules
 from tests.support.app_command import app, operators_variables
 from tests.support.probing import RunningProbe
@@ -43,7 +44,10 @@ def watched(service: RunningService, folder: Path, *, database_url: str) -> Iter
         alertmanager = Alertmanager(folder / "alertmanager", _NOBODY)
         stack.callback(alertmanager.stop)
         alertmanager.start()
-        prometheus = _prometheus(folder, service, probe, alertmanager)
+        outside = Outside(folder / "outside", http_port=service.addresses.http_port)
+        stack.callback(outside.stop)
+        outside.start()
+        prometheus = _prometheus(folder, service, probe, alertmanager, outside)
         stack.callback(prometheus.stop)
         stack.callback(probe.process.process.stop)
         asyncio.run(_begin(service, probe, database_url))
@@ -52,7 +56,9 @@ def watched(service: RunningService, folder: Path, *, database_url: str) -> Iter
     del service.issuer.clients[PROBE]
 
 
-def _prometheus(folder: Path, service: RunningService, probe: RunningProbe, alertmanager: Alertmanager) -> Prometheus:
+def _prometheus(
+    folder: Path, service: RunningService, probe: RunningProbe, alertmanager: Alertmanager, outside: Outside
+) -> Prometheus:
     levels = slos.read()
     own = folder / "rules"
     own.mkdir()
@@ -64,7 +70,9 @@ def _prometheus(folder: Path, service: RunningService, probe: RunningProbe, aler
         SERVICE: {job: [url.removeprefix("http://")] for job, url in at.items()},
         "monitoring": {"alertmanager": [address]},
     }
-    return Prometheus(folder / "prometheus", prometheus_config([f"{own}/*.yaml"], targets, address))
+    questions = {**outside.questions, "readiness": f"{service.url}/readyz"}  # there is no load balancer here
+    asked = {SERVICE: (outside.blackbox.url.removeprefix("http://"), questions)}
+    return Prometheus(folder / "prometheus", prometheus_config([f"{own}/*.yaml"], targets, address, asked))
 
 
 async def _begin(service: RunningService, probe: RunningProbe, database_url: str) -> None:

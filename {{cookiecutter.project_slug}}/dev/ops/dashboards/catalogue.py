@@ -4,13 +4,13 @@ import json
 from collections.abc import Mapping
 
 from dev.environment import ROOT
+from dev.markdown import table
 from dev.ops.alerts import Alerts
 from dev.ops.dashboards import checked, database, dependencies, events, service, slo, telemetry
 from dev.ops.dashboards.grafana import document
 from dev.ops.dashboards.model import Dashboard
 from dev.ops.dashboards.sources import Sources
 from dev.ops.slos import Slos
-from dev.ops.tables import table
 
 PAGE = ROOT / "docs" / "dashboards.md"
 

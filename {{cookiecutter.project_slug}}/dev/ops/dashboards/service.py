@@ -1,5 +1,6 @@
 """Is the service there, does it answer, how fast, and what holds it up?"""
 
+from dev.ops.dashboards import outside
 from dev.ops.dashboards.model import OWN, Dashboard, Line, Panel, Query, Row, quantile, rate, share
 from dev.ops.dashboards.sources import Sources
 
@@ -17,6 +18,7 @@ def dashboard(sources: Sources) -> Dashboard:
         rows=(
             Row("Is it there?", _there()),
             Row("Requests", _requests(sources)),
+            outside.row(sources),
             Row("Processes", _processes(sources)),
             Row("Callers", _callers(sources)),
             Row("What watches it", _watching()),

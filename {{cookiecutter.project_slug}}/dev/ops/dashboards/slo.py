@@ -48,13 +48,17 @@ def _budgets(sources: Sources) -> tuple[Panel, ...]:
             lines=(Line(0, "ticket"),),
             bad_below=True,
             alerts=("ErrorBudgetExhausted",),
-            width=12,
         ),
         Panel(
             title="Bad events within an hour",
             answers=f"How many customers is it about? Fewer than these alert nobody: {floors}.",
             queries=(Query(expr=f"slo:bad_events:increase1h{{{OWN}}}", legend="{{slo}}"),),
-            width=12,
+        ),
+        Panel(
+            title="Events within 30 minutes",
+            answers="Is it counted at all? A level that counts nothing while customers come is measured no more.",
+            queries=(Query(expr=f"slo:events:increase30m{{{OWN}}}", legend="{{slo}}"),),
+            alerts=("SloMetricAbsent",),
         ),
     )
 
