@@ -25,6 +25,7 @@ NUMBERS = {
     "bytes per second": (77.2, "Bps", "77.2 B/s"),
     "requests": (8.5, "reqps", "8.5 req/s"),
     "a bare number": (14.4, "short", "14.4"),
+    "a large one": (12_345.6, "short", "12346"),
 }
 SCALES = {
     "round numbers": (0, 15.1, "short", [0, 5, 10, 15]),

@@ -20,7 +20,7 @@ def written(value: float, unit: str) -> str:
     if unit in ("bytes", "Bps"):
         power = min(len(_BYTES) - 1, int(log10(abs(value)) // 3)) if abs(value) >= 1 else 0
         return f"{value / 1000**power:.3g} {_BYTES[power]}{'/s' if unit == 'Bps' else ''}"
-    return f"{value:.3g}{_RATES[unit]}" if abs(value) < 1e5 else f"{value:.2e}"
+    return f"{value:.3g}{_RATES[unit]}" if abs(value) < 1_000 else f"{value:.0f}{_RATES[unit]}"
 
 
 def _duration(value: float) -> str:

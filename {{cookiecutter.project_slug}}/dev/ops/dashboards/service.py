@@ -31,7 +31,7 @@ def _there() -> tuple[Panel, ...]:
         Panel(
             title="Processes that answer",
             answers="How many of each kind does Prometheus reach?",
-            queries=(Query(expr=f"sum by (job) (up{{{OWN}}})", legend="{{job}}"),),
+            queries=(Query(expr=f'sum by (job) (up{{{OWN}, job=~"http|worker|probe"}})', legend="{{job}}"),),
             kind="stat",
             lines=(Line(1, "page"),),
             bad_below=True,
@@ -167,22 +167,13 @@ def _processes(sources: Sources) -> tuple[Panel, ...]:
                 ),
             ),
             unit="percentunit",
+            width=12,
         ),
         Panel(
             title="Tasks that are not done",
             answers="Do requests pile up inside, or does something forget its tasks?",
             queries=(Query(expr=f"asyncio_tasks{{{OWN}}}", legend="{{job}} {{instance}}"),),
-        ),
-        Panel(
-            title="Open files",
-            answers="Which share of what the system allows is used? Connections are files.",
-            queries=(
-                Query(
-                    expr=f"process_open_fds{{{_PROCESSES}}} / process_max_fds{{{_PROCESSES}}}",
-                    legend="{{job}} {{instance}}",
-                ),
-            ),
-            unit="percentunit",
+            width=12,
         ),
     )
 
