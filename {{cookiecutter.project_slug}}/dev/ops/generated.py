@@ -5,6 +5,7 @@ from pathlib import Path
 
 from dev.environment import ROOT
 from dev.ops import alerts, cause_rules, exports, pages, routing, rule_tests, rules, slos, tables
+from dev.ops.dashboards import catalogue
 from dev.telemetry_policy.marks import with_blocks
 
 FOLDER = ROOT / "ops" / "generated"
@@ -27,6 +28,7 @@ def outputs() -> Mapping[Path, str]:
         **{f"prometheus/{name}": text for name, text in cause_rules.rule_files(causes).items()},
         **{f"tests/{name}": text for name, text in cause_rules.test_files(causes).items()},
         routing.OUTPUT: routing.configuration(causes, levels),
+        **catalogue.files(causes, levels),
     }
     rule_files = {name.removeprefix("prometheus/"): text for name, text in made.items() if name.startswith("prom")}
     made |= exports.exports(levels, rule_files)
@@ -34,6 +36,7 @@ def outputs() -> Mapping[Path, str]:
         **{FOLDER / name: text for name, text in made.items()},
         **pages.pages(causes, levels),
         PAGE: with_blocks(PAGE.read_text(), tables.blocks(levels)),
+        catalogue.PAGE: with_blocks(catalogue.PAGE.read_text(), catalogue.blocks(causes, levels)),
     }
 
 

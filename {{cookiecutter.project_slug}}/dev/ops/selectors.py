@@ -26,6 +26,7 @@ _FOREIGN: Mapping[str, Collection[str]] = {
     "alertmanager_notification_requests_failed_total": ("integration",),
     "alertmanager_notification_requests_total": ("integration",),
     "build_info": ("version", "env"),
+    "metric_label_overflow_total": ("metric", "label"),
 }
 """Of others, by name: the labels that are asked for. Each is one more thing to hold against what is really exposed."""
 _RECORDED = re.compile(r"slo:[a-z_]+:[a-z_]+([0-9]+[smhd])?")
@@ -82,9 +83,9 @@ def mistakes(expr: str) -> Iterator[str]:
                 yield f"{selector.metric} has no label {label}, but {', '.join(own) or 'none'}"
             elif why := _never(operator, value, labels[label]):
                 yield f"{selector.metric} has no such {label}: {why}"
-    for grouped in _grouped(expr):
-        if grouped not in known:
-            yield f"it groups by {grouped}, which none of its metrics has"
+    for label in grouped(expr):
+        if label not in known:
+            yield f"it groups by {label}, which none of its metrics has"
 
 
 def labels_of(metric: str) -> Mapping[str, Collection[str] | int] | None:
@@ -119,7 +120,8 @@ def _never(operator: str, value: str, values: Collection[str] | int) -> str:
     return f"{value!r} is none of its values: {', '.join(values)}"
 
 
-def _grouped(expr: str) -> set[str]:
+def grouped(expr: str) -> set[str]:
+    """Return the labels that an expression groups by."""
     found: set[str] = set()
 
     def visit(node: promql.Expr) -> None:
