@@ -38,6 +38,7 @@ class _Server:
 
         listen = f"--web.listen-address=127.0.0.1:{self.port}"
         self.process = Process(name, [path, listen, *flags], cwd=folder, on_line=write)
+        self._client = httpx.Client()
 
     @property
     def url(self) -> str:
@@ -50,11 +51,13 @@ class _Server:
         Raises:
             StartFailed: with its own reason.
         """
+        self._client.close()
+        self._client = httpx.Client(base_url=self.url, timeout=10)  # one for all: to make one takes 20 ms
         self.process.start()
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline and self.process.running:
             try:
-                if httpx.get(f"{self.url}{self.ready_path}", timeout=2).is_success:
+                if self._client.get(self.ready_path, timeout=2).is_success:
                     return
             except httpx.TransportError:
                 pass
@@ -64,6 +67,7 @@ class _Server:
 
     def stop(self) -> None:
         """Shut down cleanly."""
+        self._client.close()
         self.process.stop()
 
 
@@ -84,7 +88,7 @@ class Prometheus(_Server):
         Raises:
             httpx.HTTPError: it did not answer, or took the expression for a mistake.
         """
-        answer = httpx.get(f"{self.url}/api/v1/query", params={"query": expression}, timeout=10)
+        answer = self._client.get("/api/v1/query", params={"query": expression})
         if answer.status_code == httpx.codes.BAD_REQUEST:
             raise httpx.HTTPStatusError(str(answer.json()["error"]), request=answer.request, response=answer)
         data = answer.raise_for_status().json()["data"]
@@ -94,7 +98,7 @@ class Prometheus(_Server):
 
     def alerts(self) -> list[dict[str, Any]]:
         """Return what is pending or firing."""
-        answer = httpx.get(f"{self.url}/api/v1/alerts", timeout=10).raise_for_status()
+        answer = self._client.get("/api/v1/alerts").raise_for_status()
         return list(answer.json()["data"]["alerts"])
 
 
@@ -123,11 +127,11 @@ class Alertmanager(_Server):
 
     def post(self, *alerts: Mapping[str, Any]) -> None:
         """Tell it of alerts, as Prometheus would."""
-        httpx.post(f"{self.url}/api/v2/alerts", json=list(alerts), timeout=10).raise_for_status()
+        self._client.post("/api/v2/alerts", json=list(alerts)).raise_for_status()
 
     def alerts(self) -> list[dict[str, Any]]:
         """Return what it knows, with the status of each: active, or suppressed by what."""
-        return list(httpx.get(f"{self.url}/api/v2/alerts", timeout=10).raise_for_status().json())
+        return list(self._client.get("/api/v2/alerts").raise_for_status().json())
 
 
 class Blackbox(_Server):

@@ -26,7 +26,7 @@ _IMPATIENT = {
     "APP_ORDERS__SETTLE_AFTER_SECONDS": "3",
     "APP_ORDERS__SETTLE_MAX_SECONDS": "4",
 }
-_PROBE_SECONDS = 0.5
+_PROBE_SECONDS = 1.0
 
 _PORTS = {"serve": "APP_HTTP__PORT", "worker": "APP_WORKER__PORT", "probe": "APP_PROBE__PORT"}
 _TRACED = {
@@ -84,7 +84,11 @@ class Lane(Installation):
         """Nothing starts here. With `outside`, all come through a load balancer, and somebody looks from there."""
         self.collector: Process | None = None
         self._collector_port = free_port()
-        traced = {**_TRACED, "APP_TRACING__RATIO": "1" if name == "releases" else "0", "APP_TRACING__OTLP_ENDPOINT": f"http://127.0.0.1:{self._collector_port}/v1/traces"}
+        traced = {
+            **_TRACED,
+            "APP_TRACING__RATIO": "1" if name == "releases" else "0",
+            "APP_TRACING__OTLP_ENDPOINT": f"http://127.0.0.1:{self._collector_port}/v1/traces",
+        }
         super().__init__(folder, database="prove", settings={**_IMPATIENT, **traced, **(settings or {})})
         self.name = name
         self.deployments = {

@@ -14,7 +14,8 @@ from dev.ops.slos import Slos
 
 SCALE = 0.01
 """An hour is 36 seconds, five minutes are three."""
-SCRAPE = "500ms"  # the shortest window must hold five scrapes: with fewer, alerts come and go
+EVALUATION = "1s"
+SCRAPE = "600ms"  # the shortest window must hold five scrapes: with fewer, alerts come and go
 _TIMES = re.compile(r"(?P<before>\[|offset )(?P<time>\d+[smhd])")
 
 
@@ -42,7 +43,7 @@ def prometheus_config(
     """
     jobs = sorted({job for service in targets.values() for job in service})
     return {
-        "global": {"scrape_interval": SCRAPE, "scrape_timeout": SCRAPE, "evaluation_interval": SCRAPE},
+        "global": {"scrape_interval": SCRAPE, "scrape_timeout": SCRAPE, "evaluation_interval": EVALUATION},
         "rule_files": [*files],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
         "scrape_configs": [
