@@ -18,7 +18,7 @@ from dev.prove.scaled import scaled
 from dev.prove.sink import Message, Sink
 
 _LOOK_SECONDS = 0.1
-_SHOWN_SECONDS = 10.0  # a window has to fill, or to empty
+_SHOWN_SECONDS = 20.0  # a window has to fill, or to empty
 RECEIVERS = {
     "page": delivery.PAGE,
     "ticket": delivery.TICKETS,
@@ -198,7 +198,12 @@ def _shell(command: str, lane: Installation, *, fails: bool) -> str:
     if not command.strip() or command.startswith("#"):
         return ""
     done = subprocess.run(
-        ["sh", "-c", command], env=lane.environment(), capture_output=True, text=True, timeout=60, check=False
+        ["nice", "-n", "10", "sh", "-c", command],
+        env=lane.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     if bool(done.returncode) != fails:
         raise Disproved(f"{command} ended with {done.returncode}: {done.stderr.strip()[-300:]}")

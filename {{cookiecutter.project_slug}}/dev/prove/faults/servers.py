@@ -16,7 +16,7 @@ async def every_http_process_is_killed(lane: Lane) -> None:
         replica.process.kill()
 
 
-@fault("WorkerDown", "servers")
+@fault("WorkerDown", "servers", companions=("OutboxLagging",))
 async def every_worker_is_killed(lane: Lane) -> None:
     """Every worker is killed with SIGKILL, and nothing starts another."""
     for replica in lane.deployments["worker"]:
