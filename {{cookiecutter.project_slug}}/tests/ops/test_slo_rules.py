@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dev.ops.generated import FOLDER
 from dev.ops.rule_tests import moment
@@ -63,6 +64,44 @@ async def test_a_mistake_in_an_alert_is_noticed(tool: Tool, tmp_path: Path, muta
         codes.append(code)
 
     assert any(codes)
+
+
+SERIES = 'http_server_request_duration_seconds_count{service="s", http_route="/v1/orders", http_request_method="POST", '
+QUIET = {
+    # 60 requests an hour: good ones, bad ones; and whether somebody is paged after three hours, or ten minutes.
+    "one of them fails": ("0+1x180", "0x60 1x120", {"1h4m": 0, "1h5m": 0, "3h": 0}),
+    "four of them fail": ("0+1x180", "0x60 0+1x4 4x116", {"1h5m": 0, "1h8m": 0, "3h": 0}),
+    "all of them fail": ("0+1x60 60x60", "0x60 0+1x60", {"1h3m": 0, "1h10m": 1}),
+}
+
+
+@pytest.mark.parametrize("case", QUIET)
+async def test_a_quiet_night_pages_for_an_outage_alone(tool: Tool, tmp_path: Path, case: str) -> None:
+    """With one request a minute a single failure is more than 14.4 times the budget of an hour, and wakes nobody."""
+    good, bad, pages = QUIET[case]
+    series = {
+        f'{SERIES}http_response_status_code="{status}"}}': values for status, values in (("200", good), ("500", bad))
+    }
+    checks = [
+        {
+            "expr": 'count(ALERTS{alertstate="firing", severity="page"}) > bool 0',
+            "eval_time": at,
+            "exp_samples": [{"labels": "{}", "value": 1}] if paged else [],
+        }
+        for at, paged in pages.items()
+    ]
+    test = {
+        "interval": "1m",
+        "input_series": [{"series": name, "values": values} for name, values in series.items()],
+        "promql_expr_test": checks,
+    }
+    rules = [str(FOLDER / "prometheus" / f"buy-availability.{kind}.rules.yaml") for kind in ("recording", "alerts")]
+    path = tmp_path / "quiet.test.yaml"
+    path.write_text(yaml.safe_dump({"rule_files": rules, "evaluation_interval": "1m", "tests": [test]}))
+
+    code, said = await _promtool(tool, "test", "rules", str(path))
+
+    assert code == 0, said
 
 
 def test_an_outage_pages_within_minutes() -> None:
