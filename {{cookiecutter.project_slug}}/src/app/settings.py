@@ -49,7 +49,7 @@ class ProbeSettings(ServerSettings):
     """
 
     port: int = Field(8004, ge=0, le=65535, description="Port of its probes and metrics.")
-    base_url: str = Field(pattern=r"^https?://", description="The service's address, as customers know it.")
+    base_url: str = Field(pattern=r"^https?://", description="The service's address, as its users know it.")
     token_url: str = Field(pattern=r"^https?://", description="Where the issuer gives tokens to programs.")
     client_id: str = Field(min_length=1, description="Who logs in: a client with a tenant of its own.")
     client_secret_file: Path = Field(description="File with its secret, read at each login.")
