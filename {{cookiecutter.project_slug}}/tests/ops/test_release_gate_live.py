@@ -49,6 +49,7 @@ class CountingProcess:
         yield f"inbox_delivery_delay_seconds_count {self._good}"
         yield f'inbox_delivery_delay_seconds_bucket{{le="30.5"}} {self._good}'
         yield f'authentication_tokens_total{{outcome="accepted"}} {self._good}'
+        yield f'synthetic_journey_runs_total{{journey="order",outcome="success"}} {self._good}'
         yield f'authentication_tokens_total{{outcome="keys_unavailable"}} {self._bad}'
 
 

@@ -78,9 +78,9 @@ def _variables() -> list[Json]:
 
 def deployments() -> Query:
     """Return what there is for as long as a version is new."""
-    running = "group by (job, version) (build_info{%s}%s)"
+    running = f"build_info{{{OWN}}}"
     return Query(
-        expr=f"{running % (OWN, '')} unless {running % (OWN, ' offset 2m')}",
+        expr=f"group by (job, version) ({running}) unless group by (job, version) ({running} offset 2m)",
         legend="{{job}} {{version}}",
         may_be_empty="nothing was deployed",
     )
