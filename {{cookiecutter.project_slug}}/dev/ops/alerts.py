@@ -90,11 +90,7 @@ def read(levels: Slos, document: Document | None = None) -> Alerts:
     Raises:
         BadSource: with the line and the reason of each mistake.
     """
-    document = document or Document(SOURCE)
-    found = document.read(Alerts)
-    if wrong := list(_mistakes(found, levels)):
-        raise document.mistakes(wrong)
-    return found
+    return (document or Document(SOURCE)).read(Alerts, lambda found: _mistakes(found, levels))
 
 
 def _mistakes(found: Alerts, levels: Slos) -> Iterator[tuple[Place, str]]:

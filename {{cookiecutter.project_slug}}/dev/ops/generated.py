@@ -6,6 +6,7 @@ from pathlib import Path
 from dev.environment import ROOT
 from dev.ops import alerts, cause_rules, exports, pages, routing, rule_tests, rules, slos, tables
 from dev.ops.dashboards import catalogue
+from dev.release_gate import page, policy
 from dev.telemetry_policy.marks import with_blocks
 
 FOLDER = ROOT / "ops" / "generated"
@@ -22,21 +23,21 @@ def outputs() -> Mapping[Path, str]:
     """
     levels = slos.read()
     causes = alerts.read(levels)
-    made = {f"prometheus/{name}": text for name, text in rules.rule_files(levels).items()}
-    made |= {f"tests/{name}": text for name, text in rule_tests.test_files(levels).items()}
-    made |= {
-        **{f"prometheus/{name}": text for name, text in cause_rules.rule_files(causes).items()},
-        **{f"tests/{name}": text for name, text in cause_rules.test_files(causes).items()},
+    rule_files = {**rules.rule_files(levels), **cause_rules.rule_files(causes)}
+    test_files = {**rule_tests.test_files(levels), **cause_rules.test_files(causes)}
+    made = {
+        **{f"prometheus/{name}": text for name, text in rule_files.items()},
+        **{f"tests/{name}": text for name, text in test_files.items()},
         routing.OUTPUT: routing.configuration(causes, levels),
         **catalogue.files(causes, levels),
+        **exports.exports(levels, rule_files),
     }
-    rule_files = {name.removeprefix("prometheus/"): text for name, text in made.items() if name.startswith("prom")}
-    made |= exports.exports(levels, rule_files)
     return {
         **{FOLDER / name: text for name, text in made.items()},
         **pages.pages(causes, levels),
         PAGE: with_blocks(PAGE.read_text(), tables.blocks(levels)),
         catalogue.PAGE: with_blocks(catalogue.PAGE.read_text(), catalogue.blocks(causes, levels)),
+        page.PAGE: page.page(policy.read(levels)),
     }
 
 

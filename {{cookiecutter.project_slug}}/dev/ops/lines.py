@@ -1,6 +1,6 @@
 """YAML whose mistakes are told with their line."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,17 +30,20 @@ class Document:
             line = exc.problem_mark.line + 1 if exc.problem_mark else 1
             raise BadSource(f"{self._name}:{line}: {exc.problem}") from exc
 
-    def read(self, model: type[_Model]) -> _Model:
-        """Return what it says.
+    def read(self, model: type[_Model], check: Callable[[_Model], Iterable[tuple[Place, str]]]) -> _Model:
+        """Return what it says, if `check` finds nothing wrong in it either.
 
         Raises:
-            BadSource: with each key that is wrong.
+            BadSource: with the line and the reason of each mistake.
         """
         try:
-            return model.model_validate(yaml.safe_load(self._text))
+            found = model.model_validate(yaml.safe_load(self._text))
         except ValidationError as exc:
             errors = exc.errors(include_input=False, include_url=False)
             raise self.mistakes((error["loc"], error["msg"]) for error in errors) from None
+        if wrong := list(check(found)):
+            raise self.mistakes(wrong)
+        return found
 
     def mistakes(self, found: Iterable[tuple[Place, str]]) -> BadSource:
         """Return the error that tells what is wrong, and where."""

@@ -96,11 +96,7 @@ def read(document: Document | None = None) -> Slos:
     Raises:
         BadSource: with the line and the reason of each mistake.
     """
-    document = document or Document(SOURCE)
-    found = document.read(Slos)
-    if mistakes := list(_mistakes(found)):
-        raise document.mistakes(mistakes)
-    return found
+    return (document or Document(SOURCE)).read(Slos, _mistakes)
 
 
 def _mistakes(found: Slos) -> Iterator[tuple[Place, str]]:

@@ -1,12 +1,7 @@
 """The tables of docs/incidents/error-budget-policy.md. `make ops` writes them, from ops/release-policy.yaml."""
 
-import sys
-
 from dev.environment import ROOT
 from dev.markdown import table
-from dev.ops import slos
-from dev.ops.lines import BadSource
-from dev.release_gate import policy as policies
 from dev.release_gate.policy import Policy
 from dev.telemetry_policy.marks import with_blocks
 
@@ -35,18 +30,3 @@ def _rules(policy: Policy) -> str:
 def _exceptions(policy: Policy) -> str:
     rows = [(f"`--reason {name}`", why) for name, why in policy.exceptions.items()]
     return table(("goes out while frozen", "because"), rows)
-
-
-def main() -> None:
-    """Write the page if it differs, and name it."""
-    try:
-        text = page(policies.read(slos.read()))
-    except BadSource as exc:
-        sys.exit(str(exc))
-    if PAGE.read_text() != text:
-        PAGE.write_text(text)
-        print(f"wrote {PAGE.relative_to(ROOT)}")
-
-
-if __name__ == "__main__":
-    main()

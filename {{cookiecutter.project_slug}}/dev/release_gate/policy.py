@@ -45,11 +45,7 @@ def read(levels: Slos, document: Document | None = None) -> Policy:
     Raises:
         BadSource: with the line and the reason of each mistake.
     """
-    document = document or Document(SOURCE)
-    policy = document.read(Policy)
-    if mistakes := list(_mistakes(policy, levels)):
-        raise document.mistakes(mistakes)
-    return policy
+    return (document or Document(SOURCE)).read(Policy, lambda policy: _mistakes(policy, levels))
 
 
 def _mistakes(policy: Policy, levels: Slos) -> Iterator[tuple[Place, str]]:
