@@ -82,6 +82,7 @@ def order(servers: Servers, *, events: int) -> tuple[dict[str, object], list[Pro
                 "variant": variant,
                 "broker": broker,
                 "retry_seconds": 0.3,
+                "retry_max_seconds": 1,  # each process refuses by its own clock: a pause must not outlast the patience
                 "patience_seconds": 6,
                 **_SMALL_BATCH,
             }

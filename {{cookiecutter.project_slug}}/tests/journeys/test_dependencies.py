@@ -66,7 +66,8 @@ async def test_a_process_measures_its_database_and_its_event_loop(service: Runni
     assert value(samples, "db_client_operation_duration_seconds_count", counted) >= 1
     assert value(samples, "db_client_connection_wait_time_seconds_count") >= 1
     assert value(samples, "db_client_connection_max", {"pool": pool}) == 10
-    assert 1 <= sum(sample.value for sample in samples if sample.name == "db_client_connections") <= 10
+    connections = [sample for sample in samples if sample.name == "db_client_connections"]
+    assert 1 <= sum(sample.value for sample in connections if sample.labels["pool"] == pool) <= 10
     assert value(samples, "asyncio_tasks") > 1
 
 

@@ -81,7 +81,9 @@ async def test_the_next_process_says_where_the_last_one_crashed(new_service: New
     assert lines_of(crashed)
     assert (line["level"], line["exception"]["type"]) == ("critical", "Segmentation fault")
     assert line["crashed_pid"] == crashed.process.pid
-    assert line["exception"]["frames"][0]["function"] == "<module>"
+    # Where it was is chance: often in the event loop, sometimes in a greenlet, whose stack has a root of its own.
+    assert line["exception"]["frames"]
+    assert all(frame["module"] and frame["function"] and frame["line"] for frame in line["exception"]["frames"])
 
 
 async def migrate_twice(env: Mapping[str, str], postgres: PostgreSQL) -> list[ServiceProcess]:

@@ -1,5 +1,6 @@
 """The silence around a deployment, in a real Alertmanager: whom it hushes, whom it does not, and when it ends."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -167,11 +168,13 @@ async def test_a_deployment_that_is_killed_is_silent_for_no_longer_than_its_leas
     await eventually(lambda: in_state(alertmanager, "killed", "active"), within_seconds=60)
     raised(alertmanager, "killed", "ticket")
     await eventually(lambda: suppressed_by(alertmanager, "killed"), within_seconds=60)
+    begun = await asyncio.to_thread(deployment.wait_until_begun)
 
     deployment.process.kill()
     lapsed = await eventually(lambda: in_state(alertmanager, "killed", "expired"), within_seconds=60)
     await eventually(lambda: "ticket" in notified.of("killed"), within_seconds=60)
 
+    assert begun
     assert moment(lapsed, "endsAt") - moment(lapsed, "updatedAt") <= timedelta(seconds=3)
     assert deployment.end_command()
 

@@ -23,8 +23,12 @@ class Deployment:
 
     @property
     def waiting(self) -> list[str]:
-        """The command that waits."""
-        return ["cat", str(self._gate)]
+        """The command that says that it has begun, and waits."""
+        return ["sh", "-c", 'echo waiting; exec cat "$0"', str(self._gate)]
+
+    def wait_until_begun(self) -> bool:
+        """Wait for the command itself: it begins when its window is open."""
+        return self.process.wait_for_line("waiting", timeout_seconds=60)
 
     def end_command(self) -> bool:
         """Let the command end, whatever became of the window around it; return whether it was still waiting."""
