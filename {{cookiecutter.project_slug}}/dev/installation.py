@@ -28,9 +28,19 @@ class Installation:
     """One of them."""
 
     def __init__(
-        self, folder: Path, *, database: str, durable: bool = False, settings: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        database: str,
+        durable: bool = False,
+        settings: Mapping[str, str] | None = None,
+        app: Sequence[str] = APP,
     ) -> None:
-        """Nothing starts here. `settings` are variables of the service's processes that win over the usual ones."""
+        """Nothing starts here.
+
+        `settings` are variables of the service's processes that win over the usual ones; `app` is the command.
+        """
+        self._app = app
         self._folder = folder
         self._database = database
         self._settings = dict(settings or {})
@@ -98,7 +108,7 @@ class Installation:
 
     async def run(self, name: str, *command: str, within_seconds: float = _START_SECONDS, **env: str) -> int:
         """Run `app COMMAND` to its end, and return its exit status."""
-        process = self._start(name, (*APP, *command), env)
+        process = self._start(name, (*self._app, *command), env)
         return await asyncio.to_thread(lambda: process.wait(timeout_seconds=within_seconds))
 
     def said(self, name: str) -> list[str]:
@@ -124,7 +134,7 @@ class Installation:
         programs.mkdir(exist_ok=True)
         app = programs / "app"
         if not app.exists():
-            app.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -c {shlex.quote(APP[-1])} "$@"\n')
+            app.write_text(f'#!/bin/sh\nexec {shlex.join(self._app)} "$@"\n')
             app.chmod(0o755)
         path = f"{programs}:{os.environ['PATH']}"
         return {**machine_variables(), **self._environment, "PATH": path}

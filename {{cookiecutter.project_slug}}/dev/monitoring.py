@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import yaml
 
+from dev.guardian import Guardian
 from dev.nats import free_port
 from dev.ops.tools import beside, find
 from dev.process import Process, StartFailed
@@ -39,6 +40,7 @@ class _Server:
         listen = f"--web.listen-address=127.0.0.1:{self.port}"
         self.process = Process(name, [path, listen, *flags], cwd=folder, on_line=write)
         self._client = httpx.Client()
+        self._guardian: Guardian | None = None
 
     @property
     def url(self) -> str:
@@ -53,7 +55,11 @@ class _Server:
         """
         self._client.close()
         self._client = httpx.Client(base_url=self.url, timeout=10)  # one for all: to make one takes 20 ms
+        if self._guardian:
+            self._guardian.dismiss()  # of the one before, which is gone
+        self._guardian = Guardian()  # an owner that is killed itself leaves nothing running
         self.process.start()
+        self._guardian.look_after(self.process.pid)
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline and self.process.running:
             try:
@@ -69,6 +75,9 @@ class _Server:
         """Shut down cleanly."""
         self._client.close()
         self.process.stop()
+        if self._guardian:
+            self._guardian.dismiss()
+            self._guardian = None
 
 
 class Prometheus(_Server):

@@ -15,7 +15,7 @@ from dev.ops.tools import ToolMissing, find
 from dev.process import StartFailed
 from dev.prove.fault import FAULTS
 from dev.prove.ledger import ledger
-from dev.prove.run import SLOW, Run
+from dev.prove.run import SLOW, Run, seconds_since_begin
 
 
 def main() -> None:
@@ -49,7 +49,7 @@ def main() -> None:
         sys.exit("\n".join([*wrong, f"All logs are in {folder}."]))
     shutil.rmtree(folder)
     if not arguments.only:
-        LEDGER.write_text(ledger(run.proofs))
+        LEDGER.write_text(ledger(run.proofs, seconds=seconds_since_begin()))
         print(f"wrote {LEDGER.relative_to(ROOT)}")
 
 

@@ -12,15 +12,16 @@ if TYPE_CHECKING:
     from dev.prove.lane import Lane
 
 _ORDER = {"currency": "EUR", "items": [{"sku": "tea", "quantity": 2, "unit_price_minor": 1250}]}
-_PER_SECOND = 3
+PER_SECOND = 2.0
 _LIMITS = httpx.Limits(max_connections=200)
 
 
 class Customers:
     """Each places an order and reads it, at the next instance if one does not answer, as a load balancer does."""
 
-    def __init__(self, lane: "Lane") -> None:
+    def __init__(self, lane: "Lane", per_second: float) -> None:
         self._lane = lane
+        self._per_second = per_second
         self._tasks: set[asyncio.Task[None]] = set()
         self.come = asyncio.Event()
         """Whether there are any at the moment."""
@@ -38,7 +39,7 @@ class Customers:
             try:
                 for number in count():
                     await self.come.wait()
-                    due = max(due + 1 / _PER_SECOND, loop.time() - 1)
+                    due = max(due + 1 / self._per_second, loop.time() - 1)
                     await asyncio.sleep(max(0.0, due - loop.time()))
                     turn = number % len(urls)
                     task = asyncio.create_task(self._shop(client, urls[turn:] + urls[:turn]))

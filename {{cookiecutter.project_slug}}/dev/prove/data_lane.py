@@ -2,21 +2,21 @@
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 
 from dev.environment import database_variables
 from dev.postgres import PostgreSQL
 from dev.process import Process
+from dev.prove.customers import PER_SECOND
 from dev.prove.lane import Lane
-
-_WATCHFUL = (sys.executable, "-m", "dev.prove.watchful")
 
 
 class DataLane(Lane):
     """Its worker looks as often as the rules' time passes fast."""
 
-    def __init__(self, name: str, folder: Path, *, http: int = 1) -> None:
+    def __init__(
+        self, name: str, folder: Path, forked_at: Path, *, http: int = 1, customers: float = PER_SECOND
+    ) -> None:
         """Nothing starts here."""
         self.export, self.archives = folder / "export", folder / "archives"
         settings = {
@@ -25,9 +25,9 @@ class DataLane(Lane):
             "APP_AUDIT_LOG__SEAL_SECONDS": "0.2",
             "APP_RETENTION__ARCHIVE_URL": self.archives.as_uri(),
         }
-        super().__init__(name, folder, http=http, settings=settings)
+        super().__init__(name, folder, forked_at, http=http, customers=customers, settings=settings)
         for worker in self.deployments["worker"]:
-            worker.program = _WATCHFUL
+            worker.module = "dev.prove.watchful"
         self._standby: PostgreSQL | None = None
 
     @property

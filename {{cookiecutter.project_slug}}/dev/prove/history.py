@@ -9,7 +9,7 @@ from dev.prove.scaled import SCALE
 
 _WEEK = 7 * 86_400 * SCALE
 _BEFORE, _AFTER = 60, 600  # seconds around the same moment of last week, for a run that takes minutes
-_PER_SECOND = 50
+_PER_SECOND = 40
 
 
 def write(tsdb: Path, service: str) -> None:

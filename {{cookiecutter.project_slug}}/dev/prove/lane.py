@@ -3,24 +3,34 @@
 import asyncio
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
-from dev.environment import APP, probe_variables
+from dev.environment import probe_variables
 from dev.installation import SCOPES, Installation, until_answered
 from dev.monitoring import Prometheus
 from dev.nats import free_port
 from dev.ops.runbooks import KUBECTL
 from dev.process import Process
-from dev.prove.customers import Customers
+from dev.prove import forks
+from dev.prove.customers import PER_SECOND, Customers
 from dev.prove.outside import Outside
 from dev.prove.sink import Sink
 
 _LOOK_SECONDS = 0.05
+_BAD = "dev.prove.bad_release"
+PRELOADED = ("app.cli", _BAD, "dev.prove.watchful")
+"""What the processes of lanes are forked from has imported these."""
+_ONE_START = asyncio.Semaphore(1)
+"""Programs start one after the other, in whichever lane: each takes a core for seconds, and customers are served by
+what is left."""
+_OF_STARTS = frozenset({"CrashLooping", "EventLoopBlocked"})
+"""Each release starts at the address of the one before, where a platform gives it a new one; and what a start takes at
+once, half a second, is the better part of a minute here."""
 _IMPATIENT = {
     "APP_CONSUMER_ACK_WAIT_SECONDS": "2",
     "APP_ORDERS__SETTLE_AFTER_SECONDS": "3",
@@ -42,7 +52,8 @@ class Replica:
     name: str
     command: str
     port: int
-    program: Sequence[str] = APP
+    module: str = "app.cli"
+    """Whose `main` is run."""
     process: Process | None = None
     bad_release: str | None = None
     """What is wrong with the release that runs there now; None if it is the good one."""
@@ -76,12 +87,18 @@ class Lane(Installation):
         self,
         name: str,
         folder: Path,
+        forked_at: Path,
         *,
         http: int = 1,
+        customers: float = PER_SECOND,
         outside: bool = False,
         settings: Mapping[str, str] | None = None,
     ) -> None:
-        """Nothing starts here. With `outside`, all come through a load balancer, and somebody looks from there."""
+        """Nothing starts here. Processes are forked by who listens at `forked_at`; `customers` come in a second.
+
+        With `outside`, all come through a load balancer, and somebody looks from there.
+        """
+        self._forks = forked_at
         self.collector: Process | None = None
         self._collector_port = free_port()
         traced = {
@@ -89,7 +106,8 @@ class Lane(Installation):
             "APP_TRACING__RATIO": "1" if name == "releases" else "0",
             "APP_TRACING__OTLP_ENDPOINT": f"http://127.0.0.1:{self._collector_port}/v1/traces",
         }
-        super().__init__(folder, database="prove", settings={**_IMPATIENT, **traced, **(settings or {})})
+        app = forks.program(forked_at, "app.cli")
+        super().__init__(folder, database="prove", settings={**_IMPATIENT, **traced, **(settings or {})}, app=app)
         self.name = name
         self.deployments = {
             "http": [Replica(f"http-{number}", "serve", free_port()) for number in range(1, http + 1)],
@@ -99,14 +117,13 @@ class Lane(Installation):
         if self.outside:
             self.deployments["probe"] = [Replica("probe", "probe", free_port())]
         self.balancer: Process | None = None
-        self.customers = Customers(self)
+        self.customers = Customers(self, customers)
         self.monitoring: Monitoring | None = None
         self.tasks: list[asyncio.Task[None]] = []
         """Of faults that go on while the lane does other things."""
         self.found: dict[str, str] = {}
         """What blocks of runbooks have found, by the name that their commands use."""
-        # Here each release starts at the address of the one before, where a platform gives it a new one.
-        self.aftermath: set[str] = {"CrashLooping"}
+        self.aftermath: set[str] = set()
         """Alerts that earlier faults leave behind, such as tickets for a budget that is spent."""
 
     @property
@@ -166,8 +183,8 @@ class Lane(Installation):
 
     def launch(self, replica: Replica) -> None:
         """Start the process of a place."""
-        bad = (sys.executable, "-m", "dev.prove.bad_release", str(replica.bad_release))
-        argv = replica.program if replica.bad_release is None else bad
+        bad = (*forks.program(self._forks, _BAD), str(replica.bad_release))
+        argv = forks.program(self._forks, replica.module) if replica.bad_release is None else bad
         env = {_PORTS[replica.command]: str(replica.port), **replica.env}
         if self.outside and replica.command == "probe":
             token_url = f"http://127.0.0.1:{self.issuer_port}/token"
@@ -199,10 +216,12 @@ class Lane(Installation):
 
     async def restart(self, replica: Replica) -> None:
         """Stop a process, start it anew, and return when it is ready."""
-        if replica.process is not None:
-            await asyncio.to_thread(replica.process.stop)
-        self.launch(replica)
-        await until_answered(f"{replica.url}/readyz")
+        self.aftermath |= _OF_STARTS
+        async with _ONE_START:
+            if replica.process is not None:
+                await asyncio.to_thread(replica.process.stop)
+            self.launch(replica)
+            await until_answered(f"{replica.url}/readyz")
 
     async def kill_broker(self) -> None:
         """Kill NATS."""

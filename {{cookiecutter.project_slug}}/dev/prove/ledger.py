@@ -1,5 +1,6 @@
 """The ledger: what each alert's proof has shown, as a page that is kept with the code."""
 
+import os
 import subprocess
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -15,13 +16,14 @@ Written by `make prove`, which fired each alert by a real fault, followed its ru
 Windows were {scale:g} times as long as in production. Seconds are as they were measured: from the fault to the message
 at its receiver, and from the beginning of the mitigation to the message of its end. What else was told is named.
 
-{proven} of {all} alerts, {blocks} blocks of runbooks executed, on {day}, commit `{commit}`.
+{proven} of {all} alerts, {blocks} blocks of runbooks executed, in {seconds:.0f} s on {cores} cores, on {day}, at commit
+`{commit}` of the repository it was run in.
 
 """
 
 
-def ledger(proofs: Iterable[Proof]) -> str:
-    """Return the page."""
+def ledger(proofs: Iterable[Proof], *, seconds: float) -> str:
+    """Return the page of a run that took so long."""
     ordered = sorted(proofs, key=lambda proof: proof.fault.alert)
     rows = [
         [
@@ -39,6 +41,8 @@ def ledger(proofs: Iterable[Proof]) -> str:
         proven=sum(not proof.wrong for proof in ordered),
         all=len(ordered),
         blocks=sum(proof.blocks for proof in ordered),
+        seconds=seconds,
+        cores=os.cpu_count(),
         day=datetime.now(UTC).date(),
         commit=_commit(),
     )

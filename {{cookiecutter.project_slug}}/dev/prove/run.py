@@ -9,16 +9,18 @@ from typing import Any
 
 import yaml
 
+from dev.environment import ROOT, machine_variables
+from dev.guardian import Guardian
 from dev.monitoring import Alertmanager, Prometheus
 from dev.ops import alerts, pages, runbooks, slos
 from dev.ops.selectors import selectors
-from dev.process import StartFailed
+from dev.process import Process, StartFailed
 from dev.prove import faults as _registered  # noqa: F401 - each module registers its own
-from dev.prove import history
+from dev.prove import forks, history
 from dev.prove.data_lane import DataLane
 from dev.prove.delivery import delivering_to
 from dev.prove.fault import Fault
-from dev.prove.lane import Lane, Monitoring
+from dev.prove.lane import PRELOADED, Lane, Monitoring
 from dev.prove.proof import Disproved, Proof, Prover
 from dev.prove.scaled import SCALE, prometheus_config, rules
 from dev.prove.sink import Sink, receiving
@@ -34,7 +36,13 @@ SLOW = frozenset(
     }
 )
 """What a machine that does other work brings about by itself."""
-_SHAPES: dict[str, dict[str, Any]] = {"releases": {"http": 2}, "data": {"http": 2}, "outside": {"outside": True}}
+# An alert on a service level waits for a number of bad events: where most of them are, more customers are worth it.
+_SHAPES: dict[str, dict[str, Any]] = {
+    CONTROL: {"customers": 1},
+    "releases": {"http": 2, "customers": 4},
+    "data": {"http": 2},
+    "outside": {"outside": True},
+}
 """Of lanes that are not like the others."""
 _KINDS: dict[str, type[Lane]] = {CONTROL: DataLane, "data": DataLane}  # a quiet one must have all that is asked of it
 _WARM_SECONDS = 120.0
@@ -60,7 +68,10 @@ class Run:
         self.noise: list[str] = []
         """What was told of the control lane, which nothing was done to."""
         names = (CONTROL, *dict.fromkeys(fault.lane for fault in self._chosen))
-        self._lanes = {name: _KINDS.get(name, Lane)(name, folder / name, **_SHAPES.get(name, {})) for name in names}
+        self._forks = folder / "forks"
+        self._lanes = {
+            name: _KINDS.get(name, Lane)(name, folder / name, self._forks, **_SHAPES.get(name, {})) for name in names
+        }
 
     async def go(self) -> None:
         """Do all of it, and leave nothing running.
@@ -69,6 +80,7 @@ class Run:
             StartFailed: with the reason.
         """
         with ExitStack() as stack:
+            self._start_forks(stack)
             for lane in self._lanes.values():
                 stack.callback(lane.stop)
             sink = stack.enter_context(receiving())
@@ -89,6 +101,16 @@ class Run:
                 for task in customers:
                     task.cancel()
                 await asyncio.gather(*customers, return_exceptions=True)
+
+    def _start_forks(self, stack: ExitStack) -> None:
+        process = Process("forks", forks.server(self._forks, PRELOADED), env=machine_variables(), cwd=ROOT)
+        process.start()
+        stack.callback(process.stop)
+        guardian = Guardian()
+        guardian.look_after(process.pid)
+        stack.callback(guardian.dismiss)
+        if not process.wait_for_line("ready", timeout_seconds=60):
+            raise StartFailed(f"what forks processes did not start: {' '.join(process.last_lines[-1:])}")
 
     def _watched(self, stack: ExitStack, sink: Sink) -> Prometheus:
         """Start Alertmanager, and return a Prometheus that is not yet started: what it cannot deliver at once waits."""
@@ -202,7 +224,12 @@ async def _watchdog(prometheus: Prometheus, sink: Sink) -> Proof:
 
 def say(text: str) -> None:
     """Print a line with the seconds since the beginning."""
-    print(f"{time.monotonic() - _BEGUN:6.1f} s  {text}", flush=True)
+    print(f"{seconds_since_begin():6.1f} s  {text}", flush=True)
+
+
+def seconds_since_begin() -> float:
+    """Return how long it has taken so far."""
+    return time.monotonic() - _BEGUN
 
 
 def _report(proof: Proof) -> None:

@@ -145,8 +145,8 @@ def test_the_ledger_says_what_was_seen() -> None:
     """Alert, fault, receiver, seconds, who else was told."""
     proof = Proof(FAULTS["WorkerDown"], fired_after=1.26, resolved_after=4.0, blocks=5, also={"OutboxLagging"})
 
-    page = ledger([proof])
+    page = ledger([proof], seconds=262.4)
 
-    assert "1 of 1 alerts, 5 blocks of runbooks executed" in page
+    assert "1 of 1 alerts, 5 blocks of runbooks executed, in 262 s on" in page
     assert "| Every worker is killed with SIGKILL, and nothing starts another. | pagerduty" in page
     assert "| 1.3 | 4.0 | OutboxLagging |" in page

@@ -33,7 +33,7 @@ async def _the_collector_is_started(lane: Lane) -> None:
     await asyncio.sleep(0)
 
 
-@fault("UnroutedAlert", "servers", severity="ticket", heal=_the_rule_is_deleted, service="monitoring")
+@fault("UnroutedAlert", "outside", severity="ticket", heal=_the_rule_is_deleted, service="monitoring")
 async def a_rule_has_a_severity_of_its_own(lane: Lane) -> None:
     """Somebody adds a rule with the severity `warning`, and Prometheus reads it."""
     rules = {"groups": [{"name": "mine", "rules": [_RULE]}]}
@@ -42,7 +42,7 @@ async def a_rule_has_a_severity_of_its_own(lane: Lane) -> None:
     await asyncio.sleep(0)
 
 
-@fault("AlertDeliveryFailing", "servers", heal=_the_receiver_takes_messages, service="monitoring", patience_seconds=40)
+@fault("AlertDeliveryFailing", "outside", heal=_the_receiver_takes_messages, service="monitoring", patience_seconds=40)
 async def a_receiver_refuses(lane: Lane) -> None:
     """A receiver answers each of Alertmanager's messages with 500."""
     _monitoring(lane).sink.refusing.add(HEARTBEAT)

@@ -75,7 +75,7 @@ async def _the_attacker_gives_up(lane: Lane) -> None:
     await lane.end_tasks()
 
 
-@fault("AuthenticationFailureSpike", "releases", severity="security", heal=_the_attacker_gives_up)
+@fault("AuthenticationFailureSpike", "outside", severity="security", heal=_the_attacker_gives_up)
 async def forged_tokens_are_tried(lane: Lane) -> None:
     """Somebody sends forged tokens over ten connections, some 40 a second."""
 

@@ -27,7 +27,7 @@ class Volume(Collector):
 
     def __init__(self, *, registry: CollectorRegistry = REGISTRY) -> None:
         self._written: dict[str, list[int]] = {}
-        self._dropped: Counter[tuple[str, str]] = Counter()
+        self._dropped: Counter[tuple[str, str]] = Counter({(OTHER, "unwritable"): 0})  # there before the first
         self._untold: Counter[str] = Counter()
         registry.register(self)
 
