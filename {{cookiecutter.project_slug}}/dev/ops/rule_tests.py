@@ -55,19 +55,24 @@ def _recording_tests(name: str, slo: Slo, slos: Slos) -> Iterator[Test]:
     hours = 2
     steps = hours * 60
     own = f'{{slo="{name}"}}'
-    short = [window for window in windows(slos) if seconds(window) <= hours * 3_600 // 2]
     yield {
-        "name": f"{name}: counters become ratios",
+        "name": f"{name}: counters become ratios, in which nothing counts that is none of its events",
         "interval": written(_MINUTE),
         "input_series": [
-            series for instance in ("a", "b") for series in _counters(slo, instance, good=90, bad=10, steps=steps)
+            *(series for instance in ("a", "b") for series in _counters(slo, instance, good=90, bad=10, steps=steps)),
+            *(
+                series
+                for where in _elsewhere(slo)
+                for series in _counters(slo, "a", where, good=7, bad=70, steps=steps)
+            ),
+            {"series": f'slo:errors:ratio_month{{{_SERVICE}, slo="another"}}', "values": f"0.5x{steps}"},
         ],
         "promql_expr_test": [
             *(
                 _expect(
                     f"slo:errors:ratio_rate{window}{own}", hours * 3_600, {f"slo:errors:ratio_rate{window}": 0.1}, name
                 )
-                for window in short
+                for window in windows(slos)
             ),
             _expect("slo:errors:ratio_month" + own, hours * 3_600, {"slo:errors:ratio_month": 0.1}, name),
             _expect(
@@ -77,6 +82,15 @@ def _recording_tests(name: str, slo: Slo, slos: Slos) -> Iterator[Test]:
                 name,
             ),
             {"expr": f"slo:errors:ratio_rate5m{own}", "eval_time": written(hours * 3_600 + 900), "exp_samples": []},
+        ],
+    }
+    yield {
+        "name": f"{name}: without events there is no ratio",
+        "interval": written(_MINUTE),
+        "input_series": list(_counters(slo, "a", good=0, bad=0, steps=steps)),
+        "promql_expr_test": [
+            {"expr": f"slo:errors:ratio_rate{window}{own}", "eval_time": written(3_600), "exp_samples": []}
+            for window in windows(slos)
         ],
     }
     yield {
@@ -90,9 +104,17 @@ def _recording_tests(name: str, slo: Slo, slos: Slos) -> Iterator[Test]:
     }
 
 
-def _counters(slo: Slo, instance: str, *, good: int, bad: int, steps: int) -> Iterator[dict[str, str]]:
+def _elsewhere(slo: Slo) -> Iterator[Mapping[str, str]]:
+    """Yield labels of events that are none of the level's: each has another value in one of them."""
+    for label in slo.events.where:
+        yield {**slo.events.where, label: "another"}
+
+
+def _counters(
+    slo: Slo, instance: str, where: Mapping[str, str] | None = None, *, good: int, bad: int, steps: int
+) -> Iterator[dict[str, str]]:
     """Yield series that count so many events in each step; those of instance b start anew halfway."""
-    labels = ", ".join([f'{label}="{value}"' for label, value in slo.events.where.items()])
+    labels = ", ".join([f'{label}="{value}"' for label, value in (where or slo.events.where).items()])
     own = ", ".join(filter(None, [_SERVICE, f'instance="{instance}"', labels]))
     metric = slo.events.metric
 
@@ -111,6 +133,7 @@ def _counters(slo: Slo, instance: str, *, good: int, bad: int, steps: int) -> It
         return
     yield {"series": f"{slo.events.counter}{{{own}}}", "values": values(good + bad)}
     yield {"series": f'{metric}_bucket{{{own}, le="{slo.within_seconds}"}}', "values": values(good)}
+    yield {"series": f'{metric}_bucket{{{own}, le="+Inf"}}', "values": values(good + bad)}
 
 
 def _expect(expr: str, at: int, values: Mapping[str, float], name: str) -> dict[str, Any]:
