@@ -11,6 +11,7 @@ import pytest
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from app.kit.ids import random_hex
+from dev.ops import slos
 from tests.support.log_lines import violations
 from tests.support.running_service import ORDER, RunningService, request_lines
 
@@ -36,19 +37,26 @@ CALLS = {
 each_call = pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 
 
-async def test_every_documented_route_is_called_here(service: RunningService) -> None:
-    """A route of orders that is added without a journey fails this test."""
+async def documented(service: RunningService) -> set[tuple[str, str]]:
+    """Return method and path of each operation that the service says it has."""
     async with httpx.AsyncClient(base_url=service.url) as client:
         paths = (await client.get("/openapi.json")).json()["paths"]
+    return {(method.upper(), path) for path, operations in paths.items() for method in operations}
 
-    documented = {
-        (method.upper(), path)
-        for path, operations in paths.items()
-        for method in operations
-        if path.startswith("/v1/orders")
-    }
 
-    assert documented == {(call.method, call.route) for call in CALLS.values()}
+async def test_every_documented_route_is_called_here(service: RunningService) -> None:
+    """A route of orders that is added without a journey fails this test."""
+    of_orders = {(method, path) for method, path in await documented(service) if path.startswith("/v1/orders")}
+
+    assert of_orders == {(call.method, call.route) for call in CALLS.values()}
+
+
+async def test_every_service_level_counts_requests_that_can_be_made(service: RunningService) -> None:
+    """That of a route which is misspelt, or is no more, would never see a bad one."""
+    counted = [slo.events.where for slo in slos.read().slos.values() if "http_route" in slo.events.where]
+
+    assert len(counted) >= 1
+    assert {(where["http_request_method"], where["http_route"]) for where in counted} <= await documented(service)
 
 
 @each_call
