@@ -1,0 +1,195 @@
+"""The image is really built, and runs as a platform runs it: without rights, on a file system it cannot write."""
+
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import engine as engines
+import httpx
+import pytest
+from baking import ROOT
+
+pytestmark = pytest.mark.xdist_group("image")
+
+_PROOF = "the image is built and run"
+_IMAGE = "localhost/under-test"
+_HARDENED = (
+    *("--read-only", "--tmpfs", "/tmp", "--cap-drop", "all", "--security-opt", "no-new-privileges"),
+    *("--memory", "512m", "--pids-limit", "64", "--network", "host"),
+)
+_ORDER = {"currency": "EUR", "items": [{"sku": "tea", "quantity": 2, "unit_price_minor": 450}]}
+_LOOK = """
+import importlib.metadata, json, os, pathlib, shutil
+print(json.dumps({
+    "uid": os.getuid(),
+    "distributions": sorted(d.metadata["Name"].lower().replace("_", "-") for d in importlib.metadata.distributions()),
+    "srv": sorted(str(p.relative_to("/srv")) for p in pathlib.Path("/srv").iterdir()),
+    "programs": [name for name in ("uv", "gcc", "git", "make") if shutil.which(name)],
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[engines.Engine | None]:
+    """Something that builds and runs images."""
+    with tempfile.TemporaryDirectory(prefix="engine-", ignore_cleanup_errors=True) as folder:
+        found = engines.find(Path(folder))
+        yield found
+        if found is not None:
+            found("rmi", "--force", _IMAGE, check=False)
+
+
+@pytest.fixture(scope="module")
+def image(engine: engines.Engine | None, equipped: Path) -> tuple[engines.Engine, float] | None:
+    """The engine that has the image, and how many seconds it took to build."""
+    if engine is None:
+        return None
+    began = time.monotonic()
+    options = "--network host"
+    if engine.base:  # and in OCI's own format, podman's default, an image has no health check
+        options += f" --format docker --build-arg PYTHON_IMAGE={engine.base}"
+    words = [f"IMAGE={_IMAGE}", "VERSION=1.2.3", f"ENGINE={engine.program}", f"BUILD_OPTIONS={options}"]
+    made = subprocess.run(
+        ["make", "image", *words],
+        cwd=equipped,
+        env=engine.env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    return engine, time.monotonic() - began
+
+
+@pytest.fixture
+def servers(equipped: Path) -> Iterator[dict[str, Any]]:
+    """PostgreSQL, NATS, a token issuer and a payment provider."""
+    with subprocess.Popen(
+        [equipped / ".venv/bin/python", ROOT / "tests/image_servers.py"],
+        cwd=equipped,
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{equipped}:{equipped}/src", "HOME": str(equipped)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert process.stdin
+        lines = (line for line in process.stdout if line.startswith('{"variables"'))
+        yield json.loads(next(lines))
+        process.stdin.close()
+
+
+def test_the_image_holds_what_the_service_needs_and_no_more(
+    image: tuple[engines.Engine, float] | None,
+    equipped: Path,
+    uv: str,
+    figure: Callable[[str], None],
+    unproven: Callable[[str, str], None],
+) -> None:
+    """What is installed is what uv.lock names for a run: nothing for development, and no tool that builds."""
+    if image is None:
+        unproven(_PROOF, "install Docker or podman, or run as root on Debian")
+        return
+    engine, seconds = image
+    found = json.loads(
+        engine("run", "--rm", "--network", "none", "--entrypoint", "python3", _IMAGE, "-c", _LOOK).stdout.splitlines()[
+            -1
+        ]
+    )
+    (described,) = json.loads(engine("image", "inspect", _IMAGE).stdout)
+    export = [uv, "export", "--locked", "--no-dev", "--extra", "s3", "--extra", "archive", "--no-hashes", "--no-header"]
+    named = subprocess.run(export, cwd=equipped, capture_output=True, text=True, check=True).stdout
+    locked = {line.partition("==")[0].partition(" ")[0] for line in named.splitlines() if line[:1].isalpha()}
+
+    figure(f"image: {described['Size'] / 1e6:.0f} MB, built in {seconds:.0f} s on {engine.base or 'the base it names'}")
+    assert found["uid"] == 10001
+    assert set(found["distributions"]) <= locked | {"order-service"}
+    assert {"fastapi", "asyncpg", "order-service"} <= set(found["distributions"])
+    assert found["srv"] == ["migrations"]
+    assert found["programs"] == []
+    assert described["Config"]["User"] == "10001:10001"
+    labels = described["Config"]["Labels"]
+    assert labels["org.opencontainers.image.title"] == "order-service"
+    assert labels["org.opencontainers.image.version"] == "1.2.3"
+    assert labels["org.opencontainers.image.source"].startswith("https://")
+
+
+def test_it_migrates_serves_and_works_with_a_file_system_that_it_cannot_write(
+    image: tuple[engines.Engine, float] | None,
+    servers: dict[str, Any],
+    figure: Callable[[str], None],
+    unproven: Callable[[str, str], None],
+) -> None:
+    """An order is taken by one container and passed on by the other; both leave at once when they are asked to."""
+    if image is None:
+        unproven(_PROOF, "install Docker or podman, or run as root on Debian")
+        return
+    engine, _ = image
+    variables = servers["variables"]
+    settings = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
+    ports = {"serve": variables["APP_HTTP__PORT"], "worker": variables["APP_WORKER__PORT"]}
+    names = {command: f"under-test-{command}-{ports['serve']}" for command in ports}
+    engine("run", "--rm", *_HARDENED, *settings, _IMAGE, "migrate")
+    try:
+        began = time.monotonic()
+        for command, name in names.items():
+            engine("run", "--detach", "--name", name, *_HARDENED, *settings, _IMAGE, command)
+        for port in ports.values():
+            _until_ready(f"http://127.0.0.1:{port}/readyz")
+        figure(f"image: two containers ready after {time.monotonic() - began:.1f} s")
+        _order_takes_effect(f"http://127.0.0.1:{ports['serve']}", servers["token"])
+        written = engine("exec", names["serve"], "python3", "-c", "open('/srv/x', 'w')", check=False)
+        leaving = {command: engine("stop", "--time", "30", name).returncode for command, name in names.items()}
+        states = {
+            command: json.loads(engine("inspect", name).stdout)[0]["State"]["ExitCode"]
+            for command, name in names.items()
+        }
+    finally:
+        for name in names.values():
+            engine("rm", "--force", name, check=False)
+
+    assert "Read-only file system" in written.stderr
+    assert leaving == {"serve": 0, "worker": 0}
+    assert states == {"serve": 0, "worker": 0}
+
+
+def _until_ready(url: str) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(url, timeout=2).is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"{url} is not ready")
+
+
+def _order_takes_effect(url: str, token: str) -> None:
+    """Place an order, and wait until its event is in its history, which the worker writes."""
+    with httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=10) as client:
+        placed = client.post("/v1/orders", json=_ORDER)
+        assert placed.status_code == 201, placed.text
+        deadline = time.monotonic() + 30
+        while "order.placed" not in client.get(f"/v1/orders/{placed.json()['id']}").text:
+            assert time.monotonic() < deadline, "the worker did not pass the event on"
+            time.sleep(0.1)
+
+
+def test_nothing_is_wrong_with_the_dockerfile(service: Path) -> None:
+    """In hadolint's eyes; a mistake of a kind that matters is found by it."""
+    hadolint = Path(shutil.which("hadolint", path=str(ROOT / ".venv/bin")) or "hadolint")
+    dockerfile = service / "deploy/Dockerfile"
+    clean = subprocess.run([hadolint, dockerfile], capture_output=True, text=True, check=False)
+    root = dockerfile.read_text().replace("USER 10001:10001", "USER root")
+    planted = subprocess.run([hadolint, "-"], input=root, capture_output=True, text=True, check=False)
+
+    assert (clean.returncode, clean.stdout) == (0, "")
+    assert planted.returncode == 1
+    assert "DL3002" in planted.stdout
