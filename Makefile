@@ -2,7 +2,7 @@
 # PYTHON=/path/to/python3.13 chooses the interpreter, before the first command.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench bench-telemetry bench-audit bench-outbox bench-retention bench-service test-matrix clean
+.PHONY: help setup demo test lint bench bench-telemetry bench-audit bench-outbox bench-retention bench-service test-matrix test-image clean
 
 SERVICE := {{cookiecutter.project_slug}}
 TOOLS := .tools
@@ -56,6 +56,9 @@ bench-retention: bench-service ## a million old rows archived, verified and remo
 
 test-matrix: .venv/.synced ## a service's checks on every Python here, with the oldest and the newest dependencies
 	$(RUN)/pytest tests/matrix.py
+
+test-image: .venv/.synced ## build the image of a service and run it, with Docker, podman, or as root on Debian
+	$(RUN)/pytest tests/image.py
 
 clean: ## delete what was installed, made and cached
 	rm -rf .venv .tools .bake .cache .mypy_cache .ruff_cache .pytest_cache benchmarks/results
