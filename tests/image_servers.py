@@ -12,6 +12,7 @@ from pathlib import Path
 from dev.environment import Addresses, variables
 from dev.installation import Installation
 from dev.nats import free_port
+from dev.prove.balancer import one_way
 
 _DATABASE = "contained"
 
@@ -48,18 +49,7 @@ async def main() -> None:
 
 async def _both_ways(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, socket: str) -> None:
     behind, front = await asyncio.open_unix_connection(socket)
-    await asyncio.gather(_one_way(reader, front), _one_way(behind, writer))
-
-
-async def _one_way(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while data := await reader.read(65_536):
-            writer.write(data)
-            await writer.drain()
-    except OSError:
-        pass
-    finally:
-        writer.close()
+    await asyncio.gather(one_way(reader, front), one_way(behind, writer))
 
 
 if __name__ == "__main__":

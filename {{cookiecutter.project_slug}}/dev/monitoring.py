@@ -69,6 +69,7 @@ class _Server:
                 pass
             time.sleep(_LOOK_SECONDS)
         self.process.kill()
+        self.stop()  # the guardian, too, must forget a number that others will be given
         raise StartFailed(f"{self._name} does not start: {' '.join(self.process.last_lines[-2:]) or 'it said nothing'}")
 
     def stop(self) -> None:

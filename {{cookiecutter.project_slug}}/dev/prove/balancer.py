@@ -17,10 +17,11 @@ async def _both_ways(reader: asyncio.StreamReader, writer: asyncio.StreamWriter,
     except OSError:
         writer.close()
         return
-    await asyncio.gather(_one_way(reader, front), _one_way(behind, writer))
+    await asyncio.gather(one_way(reader, front), one_way(behind, writer))
 
 
-async def _one_way(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def one_way(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Pass on what comes, until nothing does."""
     try:
         while data := await reader.read(65_536):
             writer.write(data)
