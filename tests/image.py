@@ -1,7 +1,6 @@
 """The image is really built, and runs as a platform runs it: without rights, on a file system it cannot write."""
 
 import json
-import shutil
 import subprocess
 import tempfile
 import time
