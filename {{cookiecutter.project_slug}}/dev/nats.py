@@ -1,22 +1,32 @@
 """A real NATS server with JetStream, from a wheel."""
 
 import json
+import random
 import shutil
 import socket
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from dev.process import Process, StartFailed
 
 _START_TIMEOUT_SECONDS = 15.0
+_PORTS = range(15_000, 32_000)
+"""Below those of outgoing connections: one of them could take a port before its server does, or while it restarts."""
 
 
 def free_port() -> int:
-    """Return a TCP port of this machine that was free a moment ago."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a TCP port of this machine that was free a moment ago.
+
+    Raises:
+        StartFailed: of a thousand, none is.
+    """
+    for port in random.SystemRandom().sample(_PORTS, 1000):
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise StartFailed(f"No port between {_PORTS.start} and {_PORTS.stop} is free.")
 
 
 class Nats:

@@ -1,7 +1,7 @@
 """Journeys share their processes per file: a service that has seen other requests is what users meet, too."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -16,6 +16,18 @@ from tests.support.retention import BusyStore
 from tests.support.running_service import RunningService, running_service
 
 NewService = Callable[..., RunningService]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add to a failure what the file's processes said last: one that has ended makes every later test fail."""
+    report = yield
+    if report.failed and isinstance(item, pytest.Function):
+        for service in (value for value in item.funcargs.values() if isinstance(value, RunningService)):
+            for process in service.processes.values():
+                running = "is running" if process.process.running else "has ended"
+                report.sections.append((process.process.name, process.obituary(running)))
+    return report
 
 
 @pytest.fixture(scope="module")

@@ -42,7 +42,7 @@ class ServiceProcess:
 
             async def answers() -> bool:
                 if not self.process.running:
-                    raise AssertionError(self._obituary("ended before it was ready"))
+                    raise AssertionError(self.obituary("ended before it was ready"))
                 try:
                     return (await client.get(url)).status_code == httpx.codes.OK
                 except httpx.TransportError:
@@ -51,7 +51,7 @@ class ServiceProcess:
             try:
                 await eventually(answers, within_seconds=within_seconds)
             except AssertionError as exc:
-                raise AssertionError(self._obituary(f"is not ready at {url}: {exc}")) from exc
+                raise AssertionError(self.obituary(f"is not ready at {url}: {exc}")) from exc
 
     def terminate(self, *, timeout_seconds: float = 30) -> int:
         """Send SIGTERM, as a platform does, and return the exit code."""
@@ -62,7 +62,8 @@ class ServiceProcess:
         """Send SIGKILL: a crash at whatever the process was doing."""
         self.process.kill()
 
-    def _obituary(self, what: str) -> str:
+    def obituary(self, what: str) -> str:
+        """Return its end and its last lines, under a heading that says what happened."""
         last = "\n".join(self.lines[-20:])
         return f"{self.process.name} {what}\nexit code {self.process.returncode}, last lines:\n{last}"
 
