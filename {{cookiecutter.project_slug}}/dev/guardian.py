@@ -58,7 +58,9 @@ def _main() -> None:
     deadline = time.monotonic() + _GRACE_SECONDS
     for pid in reversed(pids):
         _send(pid, signal.SIGINT)  # PostgreSQL's fast shutdown; everything else takes it as Ctrl-C
-    while time.monotonic() < deadline and (pids := [pid for pid in pids if _send(pid, 0)]):  # no number twice
+    while time.monotonic() < deadline and (
+        pids := [pid for pid in pids if _send(pid, 0)]
+    ):  # gone once, it is a stranger
         time.sleep(0.05)
     for pid in pids:
         _send(pid, signal.SIGKILL)
