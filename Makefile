@@ -57,8 +57,8 @@ bench-retention: bench-service ## a million old rows archived, verified and remo
 test-matrix: .venv/.synced ## a service's checks on every Python here, with the oldest and the newest dependencies
 	$(RUN)/pytest tests/matrix.py
 
-test-image: .venv/.synced ## build the image of a service and run it, with Docker, podman, or as root on Debian
-	$(RUN)/pytest tests/image.py
+test-image: .venv/.synced ## the tests of the image alone: built, described, scanned, and run without rights
+	$(RUN)/pytest tests/test_image.py
 
 clean: ## delete what was installed, made and cached
 	rm -rf .venv .tools .bake .cache .mypy_cache .ruff_cache .pytest_cache benchmarks/results

@@ -7,7 +7,13 @@ from pathlib import Path
 # What stays only if the answer is one of these; cookiecutter cannot leave out whole folders by itself.
 KEPT_FOR = {
     ".github": ("{{ cookiecutter.ci }}", ("github", "both")),
+    "dev/delivery/ci/github.py": ("{{ cookiecutter.ci }}", ("github", "both")),
+    "tests/delivery/test_github.py": ("{{ cookiecutter.ci }}", ("github", "both")),
+    ".gitlab": ("{{ cookiecutter.ci }}", ("gitlab", "both")),
     ".gitlab-ci.yml": ("{{ cookiecutter.ci }}", ("gitlab", "both")),
+    "dev/delivery/ci/gitlab.py": ("{{ cookiecutter.ci }}", ("gitlab", "both")),
+    "renovate.json": ("{{ cookiecutter.ci }}", ("gitlab", "both")),
+    "tests/delivery/test_gitlab.py": ("{{ cookiecutter.ci }}", ("gitlab", "both")),
     "deploy/terraform": ("{{ cookiecutter.cloud }}", ("aws",)),
 }
 # What tools leave behind in a template that was worked on.

@@ -16,6 +16,7 @@ from baking import ROOT
 pytestmark = pytest.mark.xdist_group("image")
 
 _PROOF = "the image is built and run"
+_ADVICE = "install Docker or podman, or run as root on Debian"
 _IMAGE = "localhost/under-test"
 _HARDENED = (
     *("--read-only", "--tmpfs", "/tmp", "--cap-drop", "all", "--security-opt", "no-new-privileges"),
@@ -52,16 +53,7 @@ def image(engine: engines.Engine | None, equipped: Path) -> tuple[engines.Engine
     options = "--network host"
     if engine.base:  # and in OCI's own format, podman's default, an image has no health check
         options += f" --format docker --build-arg PYTHON_IMAGE={engine.base}"
-    words = [f"IMAGE={_IMAGE}", "VERSION=1.2.3", f"ENGINE={engine.program}", f"BUILD_OPTIONS={options}"]
-    made = subprocess.run(
-        ["make", "image", *words],
-        cwd=equipped,
-        env=engine.env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=900,
-    )
+    made = _make("image", engine, equipped, {}, "VERSION=1.2.3", f"BUILD_OPTIONS={options}")
     assert made.returncode == 0, made.stdout + made.stderr
     return engine, time.monotonic() - began
 
@@ -93,14 +85,10 @@ def test_the_image_holds_what_the_service_needs_and_no_more(
 ) -> None:
     """What is installed is what uv.lock names for a run: nothing for development, and no tool that builds."""
     if image is None:
-        unproven(_PROOF, "install Docker or podman, or run as root on Debian")
+        unproven(_PROOF, _ADVICE)
         return
     engine, seconds = image
-    found = json.loads(
-        engine("run", "--rm", "--network", "none", "--entrypoint", "python3", _IMAGE, "-c", _LOOK).stdout.splitlines()[
-            -1
-        ]
-    )
+    found = _look(engine)
     (described,) = json.loads(engine("image", "inspect", _IMAGE).stdout)
     export = [uv, "export", "--locked", "--no-dev", "--extra", "s3", "--extra", "archive", "--no-hashes", "--no-header"]
     named = subprocess.run(export, cwd=equipped, capture_output=True, text=True, check=True).stdout
@@ -127,7 +115,7 @@ def test_it_migrates_serves_and_works_with_a_file_system_that_it_cannot_write(
 ) -> None:
     """An order is taken by one container and passed on by the other; both leave at once when they are asked to."""
     if image is None:
-        unproven(_PROOF, "install Docker or podman, or run as root on Debian")
+        unproven(_PROOF, _ADVICE)
         return
     engine, _ = image
     variables = servers["variables"]
@@ -156,6 +144,63 @@ def test_it_migrates_serves_and_works_with_a_file_system_that_it_cannot_write(
     assert "Read-only file system" in written.stderr
     assert leaving == {"serve": 0, "worker": 0}
     assert states == {"serve": 0, "worker": 0}
+
+
+def test_the_image_is_described_and_scanned(
+    image: tuple[engines.Engine, float] | None,
+    equipped: Path,
+    tmp_path: Path,
+    figure: Callable[[str], None],
+    unproven: Callable[[str, str], None],
+) -> None:
+    """The SBOM names every package of Debian and of Python; a vulnerable one stops the release, others do not."""
+    if image is None:
+        unproven(_PROOF, _ADVICE)
+        return
+    engine, _ = image
+    found = _look(engine)
+    packages = engine(
+        "run", "--rm", "--network", "none", "--entrypoint", "dpkg-query", _IMAGE, "-W", "-f", "${Package}\n"
+    ).stdout.split()
+
+    assert _make("sbom", engine, equipped, {}).returncode == 0
+    described = json.loads((equipped / ".cache/sbom.cdx.json").read_text())["components"]
+    named = {(part.get("purl", "").partition("/")[0], part["name"].lower().replace("_", "-")) for part in described}
+    assert {("pkg:pypi", name) for name in found["distributions"]} - named == set()
+    assert {("pkg:deb", name) for name in packages} - named == set()
+    figure(f"image: SBOM of {len(packages)} packages of Debian, {len(found['distributions'])} of Python")
+
+    ended = {}
+    for name, versions in {"clean": "< 0.1", "vulnerable": "< 999"}.items():
+        cache = tmp_path / name
+        code = f"from tests.support.trivy_database import write; write({cache!r}, fastapi=('CVE-2026-1', {versions!r}))"
+        code = f"from pathlib import Path, PosixPath; {code}"
+        subprocess.run([equipped / ".venv/bin/python", "-c", code], cwd=equipped, check=True)
+        ended[name] = _make("scan", engine, equipped, {"TRIVY_CACHE_DIR": str(cache), "TRIVY_SKIP_DB_UPDATE": "true"})
+    assert ended["clean"].returncode == 0, ended["clean"].stdout + ended["clean"].stderr
+    assert ended["vulnerable"].returncode != 0
+    assert "CVE-2026-1" in ended["vulnerable"].stdout
+
+
+def _look(engine: engines.Engine) -> dict[str, Any]:
+    said = engine("run", "--rm", "--network", "none", "--entrypoint", "python3", _IMAGE, "-c", _LOOK).stdout
+    seen: dict[str, Any] = json.loads(said.splitlines()[-1])
+    return seen
+
+
+def _make(
+    target: str, engine: engines.Engine, service: Path, env: dict[str, str], *more: str
+) -> subprocess.CompletedProcess[str]:
+    words = [f"IMAGE={_IMAGE}", f"ENGINE={engine.program}", *more]
+    return subprocess.run(
+        ["make", target, *words],
+        cwd=service,
+        env={**engine.env, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=900,
+    )
 
 
 def _until_ready(url: str) -> None:

@@ -73,6 +73,9 @@ def _main() -> None:
     arguments.add_argument("--jobs", default="auto", help="processes that run tests")
     arguments.add_argument("--tests", nargs="+", help="which of its tests; by default all that use the database")
     given = arguments.parse_args()
+    if not given.ref and not _git("tag").strip():
+        print("There is no release before this one: git has no tag.")
+        return
     ref: str = given.ref or _git("describe", "--tags", "--abbrev=0").decode().strip()
     with tempfile.TemporaryDirectory(prefix="compat-") as folder:
         release = Path(folder)

@@ -39,6 +39,16 @@ def test_a_schema_that_expands_is_fine(repository: Path) -> None:
     assert " passed" in ended.stdout
 
 
+def test_before_the_first_release_there_is_nothing_to_break(repository: Path) -> None:
+    """A pipeline is green on the day the service is born."""
+    git(repository, "tag", "--delete", "v1")
+
+    ended = compat(repository)
+
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == "There is no release before this one: git has no tag.\n"
+
+
 @pytest.mark.parametrize(
     "contraction",
     [

@@ -1,0 +1,58 @@
+"""GitHub Actions: workflows held against their schema, actionlint and zizmor; Dependabot's file against its schema."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from dev.delivery.linters import Job, NotLooked, lines, parsed, schema_errors
+from dev.delivery.tools import find, run
+
+_WORKFLOWS = ".github/workflows/*.yml"
+
+
+def jobs(root: Path) -> Iterator[Job]:
+    """Yield the jobs of all workflows; one that calls another workflow has none of its own."""
+    for path in sorted(root.glob(_WORKFLOWS)):
+        for name, job in yaml.safe_load(path.read_text())["jobs"].items():
+            if "uses" not in job:
+                commands = [line for step in job["steps"] for line in lines(step.get("run", ""))]
+                yield Job(f"{path.stem}/{name}", commands, "timeout-minutes" in job)
+
+
+def look(root: Path) -> Iterator[str]:
+    """Yield what the linters say, a line each."""
+    yield from schema_errors(root, "vendor.github-workflows", _WORKFLOWS)
+    yield from schema_errors(root, "vendor.github-actions", ".github/actions/*/action.yml")
+    yield from schema_errors(root, "vendor.dependabot", ".github/dependabot.yml")
+    yield from _digests_alone(root)
+    yield from _actionlint(root)
+    yield from _zizmor(root)
+
+
+def _digests_alone(root: Path) -> Iterator[str]:
+    """What Dependabot keeps fresh, it finds by the version behind the digest; so does a reader."""
+    for path in sorted(root.glob(".github/**/*.yml")):
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if re.search(r"uses: \S+@[0-9a-f]{40}(?! # v\d)", line):
+                yield f"{path.relative_to(root)}:{number}: the digest says no version"
+
+
+def _actionlint(root: Path) -> Iterator[str]:
+    files = sorted(str(path.relative_to(root)) for path in root.glob(_WORKFLOWS))
+    options = ("-no-color", "-oneline", "-pyflakes=", f"-shellcheck={find('shellcheck')}")
+    done = run("actionlint", *options, *files, cwd=root)
+    if done.returncode not in {0, 1}:
+        raise NotLooked(done.stderr)
+    yield from done.stdout.splitlines()
+
+
+def _zizmor(root: Path) -> Iterator[str]:
+    options = ("--offline", "--persona=pedantic", "--no-progress", "--strict-collection", "--format=json-v1")
+    done = run("zizmor", *options, ".github", cwd=root)
+    for finding in parsed(done.stdout, done.stderr):
+        place = finding["locations"][0]
+        path = place["symbolic"]["key"]["Local"]["verbatim_path"]
+        line = place["concrete"]["location"]["start_point"]["row"] + 1
+        yield f"{path}:{line}: {finding['desc']} [{finding['ident']}]"

@@ -1,0 +1,113 @@
+"""Mistakes in GitHub's workflows are named, by whoever knows them: schema, actionlint, shellcheck or zizmor."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from dev.delivery.ci import github
+from dev.delivery.linters import NotLooked
+from dev.environment import ROOT
+
+CHECKOUT = "actions/checkout@8e8c483db84b4bee98b60c0593521ed34d9990e8 # v6.0.1"
+GOOD = f"""\
+name: planted
+
+on:
+  pull_request:
+
+permissions:
+  contents: read
+
+concurrency:
+  group: planted-${{{{ github.ref }}}}
+  cancel-in-progress: true
+
+jobs:
+  job:
+    name: job
+    runs-on: ubuntu-24.04
+    timeout-minutes: 5
+    steps:
+      - uses: {CHECKOUT}
+        with:
+          persist-credentials: false
+      - run: make lint
+"""
+PERMISSIONS = "permissions:\n  contents: read\n"
+MISTAKES = {
+    # what: (its text in the file, the text instead, what is said)
+    "an action without a digest": (CHECKOUT, "actions/checkout@v6", "[unpinned-uses]"),
+    "a digest without its version": (" # v6.0.1", "", "says no version"),
+    "all rights": (PERMISSIONS, "permissions: write-all\n", "[excessive-permissions]"),
+    "the default's rights": (PERMISSIONS, "", "[excessive-permissions]"),
+    "a credential that stays": ("persist-credentials: false", "fetch-depth: 1", "[artipacked]"),
+    "rights for strangers' code": ("  pull_request:\n", "  pull_request_target:\n", "[dangerous-triggers]"),
+    "a title that is run": ("make lint", "echo ${{ github.event.pull_request.title }}", "[template-injection]"),
+    "all secrets": ("make lint", "make lint\n        env: {S: '${{ toJSON(secrets) }}'}", "[overprovisioned-secrets]"),
+    "two runs at once": (
+        "concurrency:\n  group: planted-${{ github.ref }}\n  cancel-in-progress: true\n",
+        "",
+        "concurrency",
+    ),
+    "a runner that does not exist": ("ubuntu-24.04", "ubuntu-12.04", 'label "ubuntu-12.04" is unknown'),
+    "a need that does not exist": ("    name: job\n", "    name: job\n    needs: [tset]\n", "tset"),
+    "an expression that means nothing": ("github.ref", "github.rf", 'property "rf" is not defined'),
+    "a key that does not exist": ("timeout-minutes: 5", "timeout: 5", "timeout"),
+    "a variable without quotes": ("make lint", "make lint $HOME/$1", "SC2086"),
+}
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    """What is said of a good workflow and of each with a mistake; all of them are looked at together."""
+    root = tmp_path_factory.mktemp("repository")
+    shutil.copytree(ROOT / ".github", root / ".github")
+    files = {"good": GOOD} | {name: GOOD.replace(text, instead, 1) for name, (text, instead, _) in MISTAKES.items()}
+    paths = {name: f".github/workflows/{number}.yml" for number, name in enumerate(files)}
+    for name, text in files.items():
+        (root / paths[name]).write_text(text)
+    (root / ".github/dependabot.yml").write_text("version: 2\nupdates: [{package-ecosystem: uv, directory: /}]\n")
+    found = list(github.look(root))
+    by_file = {name: [line for line in found if line.startswith(f"{path}:")] for name, path in paths.items()}
+    return by_file | {"dependabot": [line for line in found if "dependabot" in line]}
+
+
+def test_a_good_workflow_is_not_complained_of(said: dict[str, list[str]]) -> None:
+    """So what is said of the others is said of their mistakes."""
+    assert said["good"] == []
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_named(said: dict[str, list[str]], mistake: str) -> None:
+    """With its file and line."""
+    text, _, expected = MISTAKES[mistake]
+
+    assert text in GOOD
+    assert [line for line in said[mistake] if expected in line] != []
+
+
+def test_a_mistake_in_dependabots_file_is_named(said: dict[str, list[str]]) -> None:
+    """Here: it does not say how often to look."""
+    assert [line for line in said["dependabot"] if "schedule" in line] != []
+
+
+def test_what_cannot_be_read_is_not_sound(tmp_path: Path) -> None:
+    """A workflow that is no YAML, of which zizmor says nothing by itself."""
+    folder = tmp_path / ".github/workflows"
+    folder.mkdir(parents=True)
+    (folder / "broken.yml").write_text("jobs: [")
+
+    with pytest.raises(NotLooked):
+        list(github.look(tmp_path))
+
+
+def test_jobs_are_read(tmp_path: Path) -> None:
+    """Name, commands, and whether each ends by itself."""
+    folder = tmp_path / ".github/workflows"
+    folder.mkdir(parents=True)
+    (folder / "planted.yml").write_text(GOOD.replace("    timeout-minutes: 5\n", ""))
+
+    (job,) = github.jobs(tmp_path)
+
+    assert (job.name, job.targets, job.ends) == ("planted/job", ["lint"], False)

@@ -1,0 +1,81 @@
+"""Pipelines run what developers run: targets of the Makefile, which exist and end."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from dev.delivery import pipelines
+from dev.delivery.linters import Job, NotLooked
+from dev.environment import ROOT
+
+GOOD = Job("lint", ["sudo apt-get update --quiet", "make lint"], ends=True)
+
+
+def given(monkeypatch: pytest.MonkeyPatch, systems: Mapping[str, list[Job]]) -> None:
+    """Let these be the pipelines, in whose files the linters find nothing."""
+
+    def system(jobs: list[Job]) -> SimpleNamespace:
+        return SimpleNamespace(jobs=lambda _: iter(jobs), look=lambda _: iter(()))
+
+    monkeypatch.setattr(pipelines, "_systems", lambda: ((name, system(jobs)) for name, jobs in systems.items()))
+
+
+def test_the_pipelines_here_are_sound() -> None:
+    """The linters find nothing, and neither do the rules of this house."""
+    assert pipelines.look(ROOT) == []
+
+
+def test_every_check_of_the_makefile_has_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there are two systems, both run the same; here: what one does not run is named."""
+    given(monkeypatch, {"one": [GOOD, Job("test", ["make test"], ends=True)], "other": [GOOD]})
+
+    assert pipelines.look(ROOT) == ["other: nothing runs test, as one does"]
+
+
+@pytest.mark.parametrize(
+    ("job", "mistake"),
+    [
+        pytest.param(GOOD, None, id="good"),
+        pytest.param(Job("x", ["make lint"], ends=False), "x: has no time limit", id="no limit"),
+        pytest.param(Job("x", [], ends=True), "x: does nothing", id="empty"),
+        pytest.param(Job("x", ["make lnit"], ends=True), "x: the Makefile has no target lnit", id="no target"),
+        pytest.param(
+            Job("x", ["make lint A=1 tets"], ends=True), "x: the Makefile has no target tets", id="second target"
+        ),
+        pytest.param(
+            Job("x", ["pytest -q"], ends=True), "x: nobody can run this here: pytest -q", id="no target at all"
+        ),
+        pytest.param(
+            Job("x", ["make lint || true"], ends=True), "x: nobody can run this here: make lint || true", id="swallowed"
+        ),
+        pytest.param(
+            Job("x", ["make lint; exit 0"], ends=True), "x: nobody can run this here: make lint; exit 0", id="ignored"
+        ),
+    ],
+)
+def test_a_mistake_is_named(monkeypatch: pytest.MonkeyPatch, job: Job, mistake: str | None) -> None:
+    """With its job."""
+    given(monkeypatch, {"one": [job]})
+
+    assert pipelines.look(ROOT) == ([] if mistake is None else [f"one: {mistake}"])
+
+
+def test_without_a_pipeline_nothing_is_sound(tmp_path: Path) -> None:
+    """A repository whose pipelines are somewhere else has not been looked at."""
+    with pytest.raises(NotLooked, match="no pipeline"):
+        pipelines.look(tmp_path)
+
+
+def test_the_exit_status_says_what_was_found(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sound, not sound, not looked."""
+    statuses = []
+    for systems in ({"one": [GOOD]}, {"one": [Job("x", ["make nothing"], ends=True)]}, {}):
+        given(monkeypatch, systems)
+        statuses.append(pipelines.main())
+
+    assert statuses == [0, 1, 2]
+    assert "the Makefile has no target nothing" in capsys.readouterr().out
