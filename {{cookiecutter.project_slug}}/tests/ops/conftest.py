@@ -8,7 +8,11 @@ import pytest
 
 from dev.http_server import serving
 from dev.ops.tools import ToolMissing, find
+from dev.postgres import PostgreSQL
+from dev.token_issuer import TokenIssuer
 from tests.support.exposing_process import ExposingProcess
+from tests.support.running_service import running_service
+from tests.support.watched_service import Watched, watched
 
 
 @pytest.fixture
@@ -32,3 +36,28 @@ def tool() -> Callable[[str], Path]:
             pytest.skip(f"UNPROVEN: {exc}")
 
     return found
+
+
+@pytest.fixture(scope="module")
+def live(
+    postgres: PostgreSQL,
+    migrated_template: str,
+    token_issuer: TokenIssuer,
+    tool: Callable[[str], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Watched]:
+    """Yield the service, tried by its probe, with a Prometheus that has its rules, a hundred times as fast."""
+    for program in ("prometheus", "prometheus-alertmanager", "prometheus-blackbox-exporter"):
+        tool(program)
+    folder = tmp_path_factory.mktemp("watched")
+    with (
+        running_service(
+            postgres=postgres,
+            template=migrated_template,
+            issuer=token_issuer,
+            folder=folder,
+            APP_ORDERS__SETTLE_AFTER_SECONDS="0.3",
+        ) as service,
+        watched(service, folder, database_url=postgres.url(service.database)) as live,
+    ):
+        yield live

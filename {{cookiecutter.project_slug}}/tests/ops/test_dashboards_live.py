@@ -5,7 +5,7 @@ import math
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,42 +17,14 @@ from dev.monitoring import Prometheus
 from dev.ops import alerts, slos
 from dev.ops.dashboards.catalogue import dashboards
 from dev.ops.dashboards.model import Dashboard, Query, filled
-from dev.postgres import PostgreSQL
-from dev.token_issuer import TokenIssuer
 from tests.support.eventually import eventually
 from tests.support.programs import run
-from tests.support.running_service import running_service
-from tests.support.watched_service import SERVICE, Watched, watched
+from tests.support.watched_service import SERVICE, Watched
 
 _LEVELS = slos.read()
 DASHBOARDS = dashboards(alerts.read(_LEVELS), _LEVELS)
 DASHBOARD = pytest.mark.parametrize("dashboard", DASHBOARDS, ids=lambda each: each.uid)
 _SECONDS = 90
-
-
-@pytest.fixture(scope="module")
-def live(
-    postgres: PostgreSQL,
-    migrated_template: str,
-    token_issuer: TokenIssuer,
-    tool: Callable[[str], Path],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Watched]:
-    """Yield the service, tried by its probe, with a Prometheus that has its rules, a hundred times as fast."""
-    for program in ("prometheus", "prometheus-alertmanager", "prometheus-blackbox-exporter"):
-        tool(program)
-    folder = tmp_path_factory.mktemp("watched")
-    with (
-        running_service(
-            postgres=postgres,
-            template=migrated_template,
-            issuer=token_issuer,
-            folder=folder,
-            APP_ORDERS__SETTLE_AFTER_SECONDS="0.3",
-        ) as service,
-        watched(service, folder, database_url=postgres.url(service.database)) as live,
-    ):
-        yield live
 
 
 @DASHBOARD
