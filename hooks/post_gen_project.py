@@ -37,6 +37,15 @@ def delete(path: Path) -> None:
             parent.rmdir()
 
 
+def choose() -> None:
+    """Let `x.aws.yml` take the place of `x.yml` where that was the answer."""
+    for path in sorted(Path().rglob("*.aws.yml")):
+        if "{{ cookiecutter.cloud }}" == "aws":
+            path.replace(path.with_name(path.name.replace(".aws.", ".")))
+        else:
+            path.unlink()
+
+
 def fill_in() -> None:
     """Put the project's name and address into what was generated without them."""
     for path in filter(Path.is_file, Path("ops/generated").rglob("*")):
@@ -47,10 +56,11 @@ def fill_in() -> None:
 
 
 def main() -> None:
-    """Delete, fill in, then print the next steps."""
+    """Delete, choose, fill in, then print the next steps."""
     for name, (answer, accepted) in KEPT_FOR.items():
         if answer not in accepted:
             delete(Path(name))
+    choose()
     for pattern in LEFTOVERS:
         for path in sorted(Path().rglob(pattern)):
             delete(path)

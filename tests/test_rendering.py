@@ -28,10 +28,11 @@ UNANSWERED = {
 }
 CHOICES = [(ci, cloud) for ci in ("github", "gitlab", "both") for cloud in ("aws", "none")]
 # Words that would point a reader to something that was left out.
+VARIANT = ".aws.yml"
 TRACES = {
     "github": (".github", "GitHub", "github.com"),
     "gitlab": (".gitlab", "GitLab"),
-    "aws": ("terraform", "Terraform"),
+    "aws": ("terraform", "Terraform", "aws-actions", "awscli"),
 }
 
 
@@ -58,12 +59,30 @@ def test_everything_else_is_copied_byte_for_byte(bakery: Bakery) -> None:
     """With every choice kept, a service has the template's files: same names, same bytes, same modes."""
     service = bakery.bake(ci="both", cloud="aws")
 
-    assert list(files(service)) == list(files(TEMPLATE))
-    raw = [path for path in files(TEMPLATE) if str(path) not in RENDERED]
-    changed = [path for path in raw if (service / path).read_bytes() != _filled_in(TEMPLATE / path)]
+    expected = [path for path in files(TEMPLATE) if not path.name.endswith(VARIANT)]
+    assert list(files(service)) == expected
+    raw = [path for path in expected if str(path) not in RENDERED]
+    changed = [path for path in raw if (service / path).read_bytes() != _filled_in(TEMPLATE / _chosen(path))]
     assert changed == []
-    modes = [path for path in files(TEMPLATE) if _mode(service / path) != _mode(TEMPLATE / path)]
+    modes = [path for path in expected if _mode(service / path) != _mode(TEMPLATE / path)]
     assert modes == []
+
+
+def _chosen(path: Path) -> Path:
+    """Return what takes a file's place where AWS was the answer, or else the file."""
+    variant = path.with_name(f"{path.stem}{VARIANT}")
+    return variant if (TEMPLATE / variant).exists() else path
+
+
+def test_a_variant_takes_the_place_of_a_file(bakery: Bakery) -> None:
+    """Where it was chosen, and nowhere else."""
+    aws, none = bakery.bake(ci="both", cloud="aws"), bakery.bake(ci="both", cloud="none")
+
+    places = [path for path in files(TEMPLATE) if _chosen(path) != path]
+    assert len(places) >= 2
+    for path in places:
+        assert (aws / path).read_bytes() == (TEMPLATE / _chosen(path)).read_bytes()
+        assert (none / path).read_bytes() == (TEMPLATE / path).read_bytes()
 
 
 def _filled_in(path: Path) -> bytes:
@@ -87,6 +106,7 @@ def test_choices_leave_out_exactly_what_was_declined(bakery: Bakery, ci: str, cl
         if (ci == "gitlab" and (name.startswith(".github/") or name.endswith(("/github.py", "/test_github.py"))))
         or (ci == "github" and (name.startswith(".gitlab") or name.endswith(("/gitlab.py", "/test_gitlab.py"))))
         or (ci == "github" and name == "renovate.json")
+        or name.endswith(VARIANT)
         or (name.startswith("deploy/terraform/") and cloud == "none")
     }
     assert gone == expected
