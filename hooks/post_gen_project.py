@@ -4,6 +4,7 @@ import shlex
 import shutil
 from pathlib import Path
 
+CLOUD = "{{ cookiecutter.cloud }}"
 # What stays only if the answer is one of these; cookiecutter cannot leave out whole folders by itself.
 KEPT_FOR = {
     ".github": ("{{ cookiecutter.ci }}", ("github", "both")),
@@ -14,7 +15,7 @@ KEPT_FOR = {
     "dev/delivery/ci/gitlab.py": ("{{ cookiecutter.ci }}", ("gitlab", "both")),
     "renovate.json": ("{{ cookiecutter.ci }}", ("gitlab", "both")),
     "tests/delivery/test_gitlab.py": ("{{ cookiecutter.ci }}", ("gitlab", "both")),
-    "deploy/terraform": ("{{ cookiecutter.cloud }}", ("aws",)),
+    "deploy/terraform": (CLOUD, ("aws",)),
 }
 # What tools leave behind in a template that was worked on.
 LEFTOVERS = (".*_cache", ".dev", ".hypothesis", ".terraform", ".tools", ".venv", "__pycache__")
@@ -40,7 +41,7 @@ def delete(path: Path) -> None:
 def choose() -> None:
     """Let `x.aws.yml` take the place of `x.yml` where that was the answer."""
     for path in sorted(Path().rglob("*.aws.yml")):
-        if "{{ cookiecutter.cloud }}" == "aws":
+        if CLOUD == "aws":
             path.replace(path.with_name(path.name.replace(".aws.", ".")))
         else:
             path.unlink()
