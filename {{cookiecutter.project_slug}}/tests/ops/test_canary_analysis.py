@@ -89,7 +89,7 @@ def page(pod: str, counted: Counter[str]) -> str:
 
 @pytest.fixture(scope="module")
 def scraping(tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
-    """Yield a Prometheus that scrapes all pods, and one of another service that looks like one of ours."""
+    """Yield a Prometheus that scrapes all pods, and those of another service that look like ours."""
     tool("prometheus")
     counted: dict[str, Counter[str]] = {}
 
@@ -103,7 +103,8 @@ def scraping(tool: Callable[[str], Path], tmp_path_factory: pytest.TempPathFacto
         return PlainTextResponse(page(pod, so_far))
 
     with serving(Starlette(routes=[Route("/{pod}", answer)])) as url:
-        targets = [*((pod, project_name()) for pod in PODS), ("http-good-of-another", "another")]
+        others = [("http-good-of-another", "another"), ("http-stable-of-another", "another")]
+        targets = [*((pod, project_name()) for pod in PODS), *others]
         server = Prometheus(
             tmp_path_factory.mktemp("canary"),
             {
