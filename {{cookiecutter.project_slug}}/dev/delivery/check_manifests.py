@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dev.delivery import manifest_rules, policy, process_rules, schemas
+from dev.delivery import falco, manifest_rules, policy, process_rules, schemas
 from dev.delivery.kustomize import CannotRender, Object, render_all
 from dev.delivery.manifests import Manifests, name_of
 from dev.delivery.tools import ToolMissing as DeliveryToolMissing
@@ -67,7 +67,8 @@ def check(variants: Mapping[str, Sequence[Object]]) -> list[str]:
         dev.ops.lines.BadSource: the exceptions cannot be read.
     """
     objects = distinct(variants)
-    told = [f"{variant}: {said}" for variant, found in variants.items() for said in by_rules(found)]
+    told = [f"falco: {said}" for said in falco.mistakes(falco.SOURCE.read_text())]
+    told += [f"{variant}: {said}" for variant, found in variants.items() for said in by_rules(found)]
     told += [f"{name_of(objects[at])}: {said}" for at, found in by_schemas(objects).items() for said in found]
     left, wrong = by_policies(objects)
     told += [f"{name_of(objects[at])}: {said}" for at, found in left.items() for said in found]

@@ -15,7 +15,7 @@ _Result = TypeVar("_Result")
 
 @pytest.fixture(scope="session")
 def with_tools() -> Callable[[Callable[[], _Result]], _Result]:
-    """Return what calls a function that needs programs; without them a test is left out and says so, in CI it is red."""
+    """Return what calls a function that needs programs; without them a test is left out and says so, in CI is red."""
 
     def call(function: Callable[[], _Result]) -> _Result:
         try:
