@@ -20,6 +20,8 @@ KEPT_FOR = {
 # What tools leave behind in a template that was worked on.
 LEFTOVERS = (".*_cache", ".dev", ".hypothesis", ".terraform", ".tools", ".venv", "__pycache__")
 
+# Where names are filled in: what is copied raw, and has to have them all the same.
+FILLED_IN = ("deploy/k8s", "ops/generated")
 # dev/environment.py of the service has the same.
 ANSWERS = {
     "https://git.example.com/repository": "{{ cookiecutter.repository_url }}",
@@ -48,8 +50,8 @@ def choose() -> None:
 
 
 def fill_in() -> None:
-    """Put the project's name and address into what was generated without them."""
-    for path in filter(Path.is_file, Path("ops/generated").rglob("*")):
+    """Put the project's name and address where they could not be written."""
+    for path in (path for folder in FILLED_IN for path in Path(folder).rglob("*") if path.is_file()):
         text = path.read_text(encoding="utf-8")
         for unanswered, answer in ANSWERS.items():
             text = text.replace(unanswered, answer)

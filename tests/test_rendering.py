@@ -21,7 +21,8 @@ RENDERED = {
     "deploy/terraform/terraform.tfvars",
     "pyproject.toml",
 }
-# What stands in ops/generated/ of the template, and what the default answers make of it.
+# What stands in these folders of the template, and what the default answers make of it.
+FILLED_IN = ("deploy/k8s", "ops/generated")
 UNANSWERED = {
     b"https://git.example.com/repository": b"https://git.example.com/team-orders/order-service",
     b"unanswered-name": b"order-service",
@@ -86,9 +87,9 @@ def test_a_variant_takes_the_place_of_a_file(bakery: Bakery) -> None:
 
 
 def _filled_in(path: Path) -> bytes:
-    """Return what was generated before there were answers, with those of the bakery in the place of none."""
+    """Return what was written before there were answers, with those of the bakery in the place of none."""
     text = path.read_bytes()
-    if path.is_relative_to(TEMPLATE / "ops" / "generated"):
+    if any(path.is_relative_to(TEMPLATE / folder) for folder in FILLED_IN):
         for unanswered, answer in UNANSWERED.items():
             text = text.replace(unanswered, answer)
     return text

@@ -2,12 +2,11 @@
 
 import re
 import shlex
-from collections.abc import Iterator
 
 import pytest
-from pydantic import BaseModel
 
 from app.settings import ProbeProcess, Settings, load, load_probe
+from dev.delivery.variables import variables
 from dev.environment import ROOT
 
 LINES = (ROOT / ".env.example").read_text().splitlines()
@@ -17,20 +16,11 @@ VALUES = {found[1]: found[2] for line in LINES if (found := VARIABLE.fullmatch(l
 FOR_COMPOSE = set(re.findall(r"\$\{(\w+):", COMPOSE))
 
 
-def variables(model: type[BaseModel], prefix: str = "APP_", *, needed: bool = True) -> Iterator[tuple[str, bool]]:
-    """Yield every variable that a settings model reads, and whether a start needs it."""
-    for name, field in model.model_fields.items():
-        variable = str(field.validation_alias or f"{prefix}{name.upper()}")
-        required = needed and field.is_required()
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from variables(field.annotation, f"{variable}__", needed=required)
-        else:
-            yield variable, required
-
-
 def test_every_required_setting_is_there() -> None:
     """Whoever copies the file has set all that a start needs, of the service and of its probe."""
-    required = {name for model in (Settings, ProbeProcess) for name, needed in variables(model) if needed}
+    required = {
+        name for model in (Settings, ProbeProcess) for name, variable in variables(model).items() if variable.required
+    }
 
     assert len(required) >= 11
     assert required - VALUES.keys() == set()
@@ -38,7 +28,7 @@ def test_every_required_setting_is_there() -> None:
 
 def test_every_variable_is_read_by_somebody() -> None:
     """Each one is a setting of the service, or used in compose.yaml."""
-    known = {name for model in (Settings, ProbeProcess) for name, _ in variables(model)}
+    known = {name for model in (Settings, ProbeProcess) for name in variables(model)}
 
     assert VALUES.keys() - known - FOR_COMPOSE == set()
     assert {"POSTGRES_PASSWORD", "POSTGRES_PORT", "NATS_PORT"} == FOR_COMPOSE

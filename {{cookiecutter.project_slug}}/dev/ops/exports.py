@@ -1,4 +1,4 @@
-"""Service levels and alerts in the form that others read: OpenSLO, prometheus-operator, load tests, canary analysis."""
+"""Service levels and alerts in the form that others read: OpenSLO, prometheus-operator, load tests, Argo Rollouts."""
 
 import json
 from collections.abc import Mapping
@@ -7,11 +7,13 @@ from typing import Any
 import yaml
 
 from dev.environment import project_name
+from dev.ops.canary import analysis_template
 from dev.ops.counting import bad_events, events
 from dev.ops.rules import dump
 from dev.ops.slos import Slo, Slos
 
 _HEAD = "# Written by `make ops` from ops/slo.yaml.\n"
+_TAKEN_IN = "# Written by `make ops`, so that deploy/k8s can take in what is beside it.\n"
 _NAME = "service-levels"
 
 
@@ -24,8 +26,10 @@ def exports(levels: Slos, rules: Mapping[str, str]) -> Mapping[str, str]:
             for name, slo in levels.slos.items()
         },
         "kubernetes/prometheus-rule.yaml": _HEAD + dump(_prometheus_rule(rules)),
-        "load/thresholds.json": _json({name: _threshold(slo) for name, slo in levels.slos.items() if _is_request(slo)}),
-        "canary/analysis.json": _json(_analysis(levels)),
+        "load/thresholds.json": _json({name: _threshold(slo) for name, slo in levels.slos.items() if slo.is_request}),
+        "canary/analysis-template.yaml": _HEAD + dump(analysis_template(levels)),
+        "canary/kustomization.yaml": _TAKEN_IN + "resources: [analysis-template.yaml]\n",
+        "kubernetes/kustomization.yaml": _TAKEN_IN + "resources: [prometheus-rule.yaml]\n",
     }
 
 
@@ -67,27 +71,6 @@ def _threshold(slo: Slo) -> dict[str, Any]:
     method, route = slo.events.where["http_request_method"], slo.events.where["http_route"]
     limit = {} if slo.within_seconds is None else {"within_seconds": slo.within_seconds}
     return {"request": f"{method} {route}", "good_percent_at_least": slo.objective, **limit}
-
-
-def _analysis(levels: Slos) -> dict[str, Any]:
-    """What a canary is held against: bad events of all, on it and beside it; `$pods` matches its instances."""
-    return {
-        "min_events": levels.canary.min_events,
-        "alpha": levels.canary.alpha,
-        "levels": {
-            name: {
-                "budget": float(slo.budget),
-                "events": events(slo, "$window", pods="$pods"),
-                "bad_events": bad_events(slo, "$window", pods="$pods"),
-            }
-            for name, slo in levels.slos.items()
-            if _is_request(slo)
-        },
-    }
-
-
-def _is_request(slo: Slo) -> bool:
-    return {"http_request_method", "http_route"} <= slo.events.where.keys()
 
 
 def _json(document: object) -> str:

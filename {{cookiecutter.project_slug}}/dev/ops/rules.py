@@ -114,6 +114,12 @@ def _yaml(group: str, rules: list[Rule]) -> str:
     return HEAD + dump({"groups": [{"name": f"slo-{group}", "rules": rules}]})
 
 
+class Lines(str):
+    """Text that is written line by line."""
+
+    __slots__ = ()
+
+
 def dump(document: object) -> str:
     """Return YAML in which everything is written out."""
     return yaml.dump(document, Dumper=_WithoutAliases, sort_keys=False, width=1_000, allow_unicode=True)
@@ -122,3 +128,8 @@ def dump(document: object) -> str:
 class _WithoutAliases(yaml.SafeDumper):
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - what PyYAML calls it with
         return True
+
+
+_WithoutAliases.add_representer(
+    Lines, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|")
+)

@@ -67,6 +67,11 @@ class Slo(Part):
         """The share of events that may be bad."""
         return 1 - Fraction(str(self.objective)) / 100
 
+    @property
+    def is_request(self) -> bool:
+        """Whether it is about one route, which a client can ask for."""
+        return {"http_request_method", "http_route"} <= self.events.where.keys()
+
     @model_validator(mode="after")
     def _bad_in_one_way(self) -> Self:
         if bool(self.bad) == (self.within_seconds is not None):
@@ -78,7 +83,8 @@ class Canary(Part):
     """What it takes to judge a canary."""
 
     min_events: int = Field(ge=1)
-    alpha: float = Field(gt=0, lt=1)
+    alpha: float = Field(gt=0, lt=0.5)
+    within: Duration
 
 
 class Slos(Part):

@@ -1,4 +1,4 @@
-"""Prometheus's own programs: of the machine, or else taken out of Debian's packages, without installing anything."""
+"""Prometheus's programs, and kustomize: of the machine, or else out of Debian's packages, with nothing installed."""
 
 import fcntl
 import os
@@ -13,6 +13,7 @@ PACKAGES = {
     "prometheus-alertmanager": "prometheus-alertmanager",
     "amtool": "prometheus-alertmanager",
     "prometheus-blackbox-exporter": "prometheus-blackbox-exporter",
+    "kustomize": "kustomize",
 }
 """By program: the package of Debian and Ubuntu that has it."""
 _FIXED = b"/usr/share/prometheus/alertmanager"

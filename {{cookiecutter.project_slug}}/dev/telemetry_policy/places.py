@@ -13,7 +13,11 @@ from dev.telemetry_policy.tables import blocks
 POLICY = ROOT / "ops" / "telemetry-policy.yaml"
 SCHEMA = POLICY.with_suffix(".schema.json")
 PAGE = ROOT / "docs" / "telemetry-policy.md"
-MARKED = [*sorted((ROOT / "ops" / "collector").glob("*.yaml")), *sorted((ROOT / "ops" / "storage").glob("*.yaml"))]
+MARKED = [
+    *sorted((ROOT / "ops" / "collector").glob("*.yaml")),
+    *sorted((ROOT / "ops" / "storage").glob("*.yaml")),
+    ROOT / "deploy" / "k8s" / "base" / "monitoring.yaml",
+]
 # Where the service was made for a cloud, this folder is there; where it was not, neither are its values.
 CLOUD_VALUES = [folder.parent / "telemetry.auto.tfvars.json" for folder in ROOT.glob("deploy/*/log_streams.tf")]
 

@@ -28,7 +28,7 @@ Check = Callable[[], Awaitable[object]]
 Status = Literal["pass", "warn", "fail"]
 
 CHECKS = gauge("health_check_success", "Whether a dependency worked when it was last asked: 1 or 0.", {"check": 10})
-_PATHS = frozenset({"/livez", "/readyz", "/startupz"})
+PATHS = frozenset({"/livez", "/readyz", "/startupz"})
 _log = structlog.get_logger(__name__)
 _CACHE_SECONDS = 1.0  # many load balancers probing at once must not become load on the database
 
@@ -122,7 +122,7 @@ class HealthProbes:
         self._health = health
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] == "http" and scope["path"] in _PATHS and scope["method"] in {"GET", "HEAD"}:
+        if scope["type"] == "http" and scope["path"] in PATHS and scope["method"] in {"GET", "HEAD"}:
             return self._answer(scope, receive, send)
         return self._app(scope, receive, send)
 

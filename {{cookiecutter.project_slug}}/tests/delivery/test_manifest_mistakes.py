@@ -1,0 +1,254 @@
+"""A mistake in a manifest is told: by the rules of this house, by schemas, or by policies."""
+
+import copy
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import pytest
+
+from dev.delivery.check_manifests import by_policies, by_rules, by_schemas
+from dev.delivery.kustomize import Object
+from dev.delivery.manifests import name_of
+
+Gate = Callable[[Callable[[], Any]], Any]
+GONE = object()
+CONTAINER = "spec.template.spec.containers.0"
+HTTP = "app.kubernetes.io/component"
+
+
+class Mistake(NamedTuple):
+    """A change of one object, and what must be said of it."""
+
+    where: str
+    path: str
+    value: Any
+    told: str
+    variant: str = "production"
+
+
+RULES = {
+    "wrong port": Mistake("Deployment/http", f"{CONTAINER}.ports.0.containerPort", 8080, r"ports are \[8080\]"),
+    "settings with another port": Mistake("ConfigMap/settings", "data.APP_HTTP__PORT", "9000", "listens on 9000"),
+    "service port where nothing listens": Mistake("Service/http", "spec.ports.0.targetPort", 80, "is not where"),
+    "latest": Mistake("Deployment/worker", f"{CONTAINER}.image", "unanswered-name:latest", "neither a tag nor"),
+    "no tag": Mistake("CronJob/retention", "spec.jobTemplate.spec.template.spec.containers.0.image", "x", "a tag nor"),
+    "another image": Mistake("Job/migrate", f"{CONTAINER}.image", "registry/web:1", "its image is called registry/web"),
+    "liveness on no path": Mistake(
+        "Deployment/http", f"{CONTAINER}.livenessProbe.httpGet.path", "/healthz", "asks /healthz, which nothing answers"
+    ),
+    "liveness that asks dependencies": Mistake(
+        "Deployment/http", f"{CONTAINER}.livenessProbe.httpGet.path", "/readyz", "asks /readyz, and not /livez"
+    ),
+    "no readiness": Mistake("Deployment/worker", f"{CONTAINER}.readinessProbe", GONE, "it has no readinessProbe"),
+    "probe on a port that is not there": Mistake(
+        "Deployment/probe", f"{CONTAINER}.startupProbe.httpGet.port", "web", "startupProbe asks web, where nothing"
+    ),
+    "secret in a ConfigMap": Mistake(
+        "ConfigMap/settings", "data.APP_DATABASE__URL", "postgresql+asyncpg://db/app", "is a secret, and its value is"
+    ),
+    "password in an address": Mistake(
+        "ConfigMap/settings",
+        "data.APP_PAYMENTS__URL",
+        "https://me:secret@payments",
+        "APP_PAYMENTS__URL holds a password",
+    ),
+    "what is no secret, hidden": Mistake(
+        "ExternalSecret/logins", "spec.data.2.secretKey", "APP_LOGGING__LEVEL", "LEVEL is no secret"
+    ),
+    "unknown variable": Mistake("ConfigMap/settings", "data.APP_HTTP__PROT", "1", "APP_HTTP__PROT is no setting"),
+    "variable of another process": Mistake(
+        "ConfigMap/probe-settings", "data.APP_HTTP__PORT", "1", "Deployment/probe: APP_HTTP__PORT is no setting of it"
+    ),
+    "required variable missing": Mistake(
+        "ConfigMap/settings", "data.APP_AUTHENTICATION__ISSUER", GONE, "Job/migrate: APP_AUTHENTICATION__ISSUER is req"
+    ),
+    "required secret missing": Mistake("ExternalSecret/logins", "spec.data.0", GONE, "APP_DATABASE__URL is required"),
+    "unknown command": Mistake("Deployment/worker", f"{CONTAINER}.args", ["wroker"], "no such command: app wroker"),
+    "login of the owner for everybody": Mistake(
+        "Deployment/http",
+        f"{CONTAINER}.envFrom.1.secretRef.name",
+        "owner-login",
+        "Deployment/http: it has the login of",
+    ),
+    "migrations without the owner": Mistake("Job/migrate", f"{CONTAINER}.envFrom.2", GONE, "it needs APP_MIGRATIONS__"),
+    "killed while it drains": Mistake(
+        "Deployment/http",
+        "spec.template.spec.terminationGracePeriodSeconds",
+        30,
+        "is killed after 30 s, and may need 30",
+    ),
+    "drains too shortly": Mistake("ConfigMap/settings", "data.APP_HTTP__DRAIN_SECONDS", "3", "drains for 3 s, and is"),
+    "service that selects nothing": Mistake("Service/http", f"spec.selector.{HTTP}", "web", "selector matches nothing"),
+    "pods that are not its own": Mistake(
+        "Deployment/worker", f"spec.selector.matchLabels.{HTTP}", "http", "does not match its own pods"
+    ),
+    "budget of nothing": Mistake(
+        "PodDisruptionBudget/worker",
+        f"spec.selector.matchLabels.{HTTP}",
+        "x",
+        "PodDisruptionBudget/worker: its selector",
+    ),
+    "policy that selects nothing": Mistake(
+        "NetworkPolicy/to-broker",
+        f"spec.podSelector.matchLabels.{HTTP}",
+        "wroker",
+        "to-broker: its selector matches no",
+    ),
+    "policy for another port": Mistake(
+        "NetworkPolicy/from-ingress", "spec.ingress.0.ports.0.port", 80, "Deployment/http does not listen on 80"
+    ),
+    "nobody let in": Mistake(
+        "NetworkPolicy/from-prometheus",
+        "spec.podSelector.matchExpressions.0.values",
+        ["http"],
+        "lets anybody in on 8004",
+    ),
+    "all let out": Mistake("NetworkPolicy/default-deny", "spec.policyTypes", ["Ingress"], "no NetworkPolicy denies"),
+    "autoscaler of nothing": Mistake(
+        "HorizontalPodAutoscaler/http", "spec.scaleTargetRef.name", "web", "there is no Rollout/web"
+    ),
+    "autoscaler by an unknown metric": Mistake(
+        "HorizontalPodAutoscaler/http", "spec.metrics.1.pods.metric.name", "requests", "requests is no gauge"
+    ),
+    "replicas beside an autoscaler": Mistake("Deployment/http", "spec.replicas", 3, "its replicas are those of"),
+    "quota too small": Mistake("ResourceQuota/quota", "spec.hard.pods", "10", "pods is 10, and 2"),
+    "no account": Mistake("Deployment/http", "spec.template.spec.serviceAccountName", "web", "no ServiceAccount/web"),
+    "monitor of a port that is not there": Mistake(
+        "PodMonitor/processes", "spec.podMetricsEndpoints.0.port", "metrics", "has no port called metrics"
+    ),
+    "metrics for strangers": Mistake(
+        "Ingress/http", "spec.rules.0.http.paths.1.path", "/metrics", "/metrics is not for strangers"
+    ),
+    "ingress to nothing": Mistake(
+        "Ingress/http", "spec.rules.0.http.paths.0.backend.service.name", "web", "there is no Service/web"
+    ),
+    "another host": Mistake("Ingress/http", "spec.rules.0.host", "other.example.com", "have not one host, but"),
+    "canary without an analysis": Mistake(
+        "AnalysisTemplate/service-levels", "metadata.name", "levels", "there is no AnalysisTemplate/service-levels"
+    ),
+    "analysis that is not told whom to judge": Mistake(
+        "Rollout/http", "spec.strategy.canary.steps.1.analysis.args.0", GONE, "service-levels is not told canary"
+    ),
+    "no preview": Mistake(
+        "Rollout/http", "spec.strategy.blueGreen.previewService", "next", "there is no Service/next", "blue-green"
+    ),
+}
+SCHEMAS = {
+    "unknown field": Mistake("Deployment/http", f"{CONTAINER}.imagePullPolcy", "Always", "imagePullPolcy"),
+    "wrong type": Mistake("Deployment/worker", "spec.replicas", "two", "'two' is not of type"),
+    "missing field": Mistake("CronJob/partitions", "spec.schedule", GONE, "'schedule' is a required property"),
+    "version that is gone": Mistake(
+        "PodDisruptionBudget/http", "apiVersion", "policy/v1beta1", "no schema of policy/v1"
+    ),
+    "unknown kind": Mistake("Service/http", "kind", "Servce", "Couldn't find schema for kind Servce"),
+    "custom: unknown field": Mistake(
+        "PodMonitor/processes",
+        "spec.podMetricsEndpoints.0.intervall",
+        "15s",
+        "/spec/podMetricsEndpoints/0/intervall is",
+    ),
+    "custom: bad value": Mistake(
+        "PodMonitor/processes", "spec.podMetricsEndpoints.0.interval", "often", "match pattern"
+    ),
+    "custom: wrong type": Mistake("Rollout/http", "spec.strategy.canary.steps.0.setWeight", "10 %", "must be integer"),
+    "custom: field at the wrong place": Mistake("Rollout/http", "spec.setWeight", 10, "/spec/setWeight is no field"),
+    "custom: field beside the spec": Mistake("Rollout/http", "strategy", {}, "/strategy is no field"),
+    "custom: secret without a key": Mistake("ExternalSecret/logins", "spec.data.0.secretKey", GONE, "secretKey"),
+    "custom: rule without an expression": Mistake(
+        "PrometheusRule/service-levels", "spec.groups.0.rules.0.expr", GONE, "expr"
+    ),
+    "custom: analysis of nobody": Mistake(
+        "AnalysisTemplate/service-levels", "spec.metrics.0.provider.prometeus", {}, "prometeus is no field"
+    ),
+    "custom: unknown kind": Mistake("Rollout/http", "kind", "Rolout", "no schema of argoproj.io/v1alpha1 Rolout"),
+    "custom: unknown group": Mistake("Rollout/http", "apiVersion", "argo.io/v1", "no schema of argo.io/v1 Rollout"),
+}
+POLICIES = {
+    "no limit of memory": Mistake("Deployment/http", f"{CONTAINER}.resources.limits.memory", GONE, "KSV-0018"),
+    "no limit of CPU": Mistake("Deployment/http", f"{CONTAINER}.resources.limits.cpu", GONE, "KSV-0011"),
+    "no requests": Mistake("Deployment/worker", f"{CONTAINER}.resources.requests", GONE, "KSV-0015"),
+    "root": Mistake("Deployment/http", "spec.template.spec.securityContext.runAsNonRoot", GONE, "KSV-0012"),
+    "user 0": Mistake("Deployment/http", "spec.template.spec.securityContext.runAsUser", 0, "KSV-0020"),
+    "more rights later": Mistake(
+        "Deployment/http", f"{CONTAINER}.securityContext.allowPrivilegeEscalation", value=True, told="KSV-0001"
+    ),
+    "root that can be written": Mistake(
+        "Deployment/probe", f"{CONTAINER}.securityContext.readOnlyRootFilesystem", value=False, told="KSV-0014"
+    ),
+    "capabilities": Mistake("Deployment/worker", f"{CONTAINER}.securityContext.capabilities", GONE, "KSV-0106"),
+    "no seccomp": Mistake("Job/migrate", "spec.template.spec.securityContext.seccompProfile", GONE, "KSV-0104"),
+    "network of the machine": Mistake("Deployment/http", "spec.template.spec.hostNetwork", value=True, told="KSV-0009"),
+    "privileged": Mistake("Deployment/http", f"{CONTAINER}.securityContext.privileged", value=True, told="KSV-0017"),
+    "folder of the machine": Mistake(
+        "Deployment/http", "spec.template.spec.volumes.0", {"name": "tmp", "hostPath": {"path": "/"}}, "KSV-0023"
+    ),
+}
+
+
+def with_mistake(objects: Sequence[Object], mistake: Mistake) -> tuple[list[Object], Object]:
+    """Return the objects with one of them changed, and that one."""
+    changed = copy.deepcopy([*objects])
+    # The name of a ConfigMap ends with a checksum.
+    found = next(each for each in changed if re.sub(r"(settings)-\w{10}$", r"\1", name_of(each)) == mistake.where)
+    *parents, last = [int(part) if part.isdigit() else part for part in _parts(mistake.path)]
+    part: Any = found
+    for key in parents:
+        part = part[key]
+    if mistake.value is GONE:
+        del part[last]
+    else:
+        assert not isinstance(part, dict) or part.get(last) != mistake.value
+        part[last] = mistake.value
+    return changed, found
+
+
+def _parts(path: str) -> list[str]:
+    """A label is one part, although it has dots."""
+    head, label, _ = path.partition(HTTP)
+    return [*head.strip(".").split("."), *([label] if label else [])]
+
+
+@pytest.fixture(scope="module")
+def changed(rendered: Mapping[str, Sequence[Object]]) -> Mapping[str, Object]:
+    """Return one object with each mistake that a schema or a policy should know of."""
+    return {name: with_mistake(rendered[mistake.variant], mistake)[1] for name, mistake in (SCHEMAS | POLICIES).items()}
+
+
+@pytest.fixture(scope="module")
+def by_schema(changed: Mapping[str, Object], with_tools: Gate) -> Mapping[str, Sequence[str]]:
+    """Return what the schemas say of each; all in one run."""
+    names = [*SCHEMAS]
+    told = with_tools(partial(by_schemas, [changed[name] for name in names]))
+    return {names[at]: said for at, said in told.items()}
+
+
+@pytest.fixture(scope="module")
+def by_policy(changed: Mapping[str, Object], with_tools: Gate) -> Mapping[str, Sequence[str]]:
+    """Return what the policies say of each; all in one run."""
+    names = [*POLICIES]
+    told, _ = with_tools(partial(by_policies, [changed[name] for name in names]))
+    return {names[at]: said for at, said in told.items()}
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_a_mistake_is_told_by_the_rules(rendered: Mapping[str, Sequence[Object]], name: str) -> None:
+    """With the object that it is in, or that suffers from it."""
+    objects, _ = with_mistake(rendered[RULES[name].variant], RULES[name])
+
+    told = by_rules(objects)
+
+    assert any(re.search(RULES[name].told, said) for said in told), told
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_mistake_is_told_by_the_schemas(by_schema: Mapping[str, Sequence[str]], name: str) -> None:
+    """Also one that a cluster would drop without a word."""
+    assert any(SCHEMAS[name].told in said for said in by_schema[name]), by_schema[name]
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_a_mistake_is_told_by_the_policies(by_policy: Mapping[str, Sequence[str]], name: str) -> None:
+    """By its number."""
+    assert any(said.startswith(POLICIES[name].told) for said in by_policy.get(name, ())), by_policy
