@@ -1,12 +1,11 @@
 """Rules for Falco are well formed, each for an attack, and know the service; Falco itself does not run here."""
 
-from collections.abc import Callable, Sequence
-
 import pytest
 
 from dev.delivery import falco
-from dev.delivery.kustomize import Object, built
+from dev.delivery.kustomize import built
 from dev.environment import project_name
+from tests.support.needing_tools import WithTools
 
 TEXT = falco.SOURCE.read_text()
 
@@ -18,7 +17,7 @@ def test_nothing_is_wrong() -> None:
     assert f'k8s.ns.name = "{project_name()}"' in TEXT
 
 
-def test_the_rules_are_a_config_map(with_tools: Callable[[Callable[[], Sequence[Object]]], Sequence[Object]]) -> None:
+def test_the_rules_are_a_config_map(with_tools: WithTools) -> None:
     """Beside Falco, whole."""
     [found] = with_tools(lambda: built(falco.SOURCE.parent))
 

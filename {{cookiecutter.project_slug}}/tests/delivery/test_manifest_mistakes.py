@@ -11,8 +11,8 @@ import pytest
 from dev.delivery.check_manifests import by_custom_schemas, by_policies, by_rules, by_schemas
 from dev.delivery.kustomize import Object
 from dev.delivery.manifests import name_of
+from tests.support.needing_tools import WithTools
 
-Gate = Callable[[Callable[[], Any]], Any]
 GONE = object()
 CONTAINER = "spec.template.spec.containers.0"
 HTTP = "app.kubernetes.io/component"
@@ -224,19 +224,19 @@ def changed(rendered: Mapping[str, Sequence[Object]]) -> Changed:
 
 
 @pytest.fixture(scope="module")
-def by_schema(changed: Changed, with_tools: Gate) -> Mapping[int, Sequence[str]]:
+def by_schema(changed: Changed, with_tools: WithTools) -> Mapping[int, Sequence[str]]:
     """Return what the schemas of Kubernetes say of each; all in one run."""
     return with_tools(partial(by_schemas, changed(SCHEMAS)))
 
 
 @pytest.fixture(scope="module")
-def by_custom_schema(changed: Changed, with_tools: Gate) -> Mapping[int, Sequence[str]]:
+def by_custom_schema(changed: Changed, with_tools: WithTools) -> Mapping[int, Sequence[str]]:
     """Return what the other schemas say of each."""
     return with_tools(partial(by_custom_schemas, changed(CUSTOM)))
 
 
 @pytest.fixture(scope="module")
-def by_policy(changed: Changed, with_tools: Gate) -> Mapping[int, Sequence[str]]:
+def by_policy(changed: Changed, with_tools: WithTools) -> Mapping[int, Sequence[str]]:
     """Return what the policies say of each."""
     told, _ = with_tools(partial(by_policies, changed(POLICIES)))
     return told

@@ -14,8 +14,7 @@ from dev.delivery.check_manifests import by_custom_schemas, by_policies, by_rule
 from dev.delivery.kustomize import CannotRender, Object, Variant, render
 from dev.delivery.manifests import name_of
 from dev.ops.lines import BadSource
-
-Gate = Callable[[Callable[[], Any]], Any]
+from tests.support.needing_tools import WithTools
 
 
 def test_the_rules_of_this_house_are_kept(rendered: Mapping[str, Sequence[Object]]) -> None:
@@ -28,7 +27,7 @@ def test_the_rules_of_this_house_are_kept(rendered: Mapping[str, Sequence[Object
 @pytest.mark.parametrize("schemas", [by_schemas, by_custom_schemas])
 def test_schemas_find_nothing(
     rendered: Mapping[str, Sequence[Object]],
-    with_tools: Gate,
+    with_tools: WithTools,
     schemas: Callable[[Sequence[Object]], Mapping[int, Sequence[str]]],
 ) -> None:
     """Strictly, and they have looked at objects."""
@@ -38,12 +37,14 @@ def test_schemas_find_nothing(
     assert len(told) >= 9
 
 
-def test_policies_find_nothing_but_exceptions(rendered: Mapping[str, Sequence[Object]], with_tools: Gate) -> None:
+def test_policies_find_nothing_but_exceptions(rendered: Mapping[str, Sequence[Object]], with_tools: WithTools) -> None:
     """Each exception hides something, and none is over."""
     assert with_tools(partial(by_policies, distinct(rendered))) == ({}, [])
 
 
-def test_the_gate_tells_what_each_of_them_finds(rendered: Mapping[str, Sequence[Object]], with_tools: Gate) -> None:
+def test_the_gate_tells_what_each_of_them_finds(
+    rendered: Mapping[str, Sequence[Object]], with_tools: WithTools
+) -> None:
     """Rules, schemas of both kinds, and policies, each with the object."""
     objects = copy.deepcopy([*rendered["production"]])
     found = {name_of(each): each for each in objects}
@@ -101,7 +102,7 @@ def test_an_exception_has_a_reason(tmp_path: Path, text: str, told: str) -> None
         policy.read(tmp_path / "exceptions.yaml")
 
 
-def test_a_variant_that_is_broken_says_why(tmp_path: Path, with_tools: Gate) -> None:
+def test_a_variant_that_is_broken_says_why(tmp_path: Path, with_tools: WithTools) -> None:
     """In kustomize's own words."""
     (tmp_path / "overlays" / "dev").mkdir(parents=True)
     (tmp_path / "overlays" / "dev" / "kustomization.yaml").write_text("resources: [nothing.yaml]\n")
