@@ -24,20 +24,24 @@ def by_rules(objects: Sequence[Object]) -> list[str]:
 
 
 def by_schemas(objects: Sequence[Object]) -> Mapping[int, Sequence[str]]:
-    """Return what is wrong with each object, by its place in the sequence.
+    """Return what is wrong with each object of Kubernetes itself, by its place in the sequence.
 
     Raises:
-        ToolMissing: a program is not here.
+        ToolMissing: kubernetes-validate is not here.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        return {_number(path): told for path, told in schemas.mistakes(_written(objects, Path(folder))).items()}
+
+
+def by_custom_schemas(objects: Sequence[Object]) -> Mapping[int, Sequence[str]]:
+    """Return what is wrong with each of the others.
+
+    Raises:
+        ToolMissing: there is no node, or its packages cannot be had.
     """
     custom = [number for number, found in enumerate(objects) if schemas.is_custom(found)]
-    told: dict[int, Sequence[str]] = dict(
-        zip(custom, schemas.custom_mistakes([objects[number] for number in custom]), strict=True)
-    )
-    with tempfile.TemporaryDirectory() as folder:
-        files = _written(objects, Path(folder))
-        answers = schemas.mistakes(files)
-        told |= {_number(path): answer for path, answer in answers.items()}
-    return told
+    told = schemas.custom_mistakes([objects[number] for number in custom])
+    return dict(zip(custom, told, strict=True))
 
 
 def by_policies(objects: Sequence[Object]) -> tuple[Mapping[int, Sequence[str]], Sequence[str]]:
@@ -69,7 +73,8 @@ def check(variants: Mapping[str, Sequence[Object]]) -> list[str]:
     objects = distinct(variants)
     told = [f"falco: {said}" for said in falco.mistakes(falco.SOURCE.read_text())]
     told += [f"{variant}: {said}" for variant, found in variants.items() for said in by_rules(found)]
-    told += [f"{name_of(objects[at])}: {said}" for at, found in by_schemas(objects).items() for said in found]
+    by_each = {**by_schemas(objects), **by_custom_schemas(objects)}
+    told += [f"{name_of(objects[at])}: {said}" for at, found in by_each.items() for said in found]
     left, wrong = by_policies(objects)
     told += [f"{name_of(objects[at])}: {said}" for at, found in left.items() for said in found]
     return [*dict.fromkeys([*told, *(f"{policy.SOURCE.name}: {said}" for said in wrong)])]
@@ -80,7 +85,7 @@ def main() -> None:
     try:
         variants = render_all()
         wrong = check(variants)
-    except (BadSource, CannotRender, DeliveryToolMissing, ToolMissing) as exc:
+    except (BadSource, CannotRender, DeliveryToolMissing, ToolMissing, policy.ScanFailed) as exc:
         sys.exit(str(exc))
     if wrong:
         sys.exit("\n".join(wrong))

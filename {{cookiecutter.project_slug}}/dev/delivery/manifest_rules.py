@@ -67,6 +67,28 @@ def _is_reached(manifests: Manifests) -> Iterator[str]:
                 yield f"{process.where}: no NetworkPolicy lets anybody in on {number}"
 
 
+def _ingress_is_let_in(manifests: Manifests) -> Iterator[str]:
+    """What the ingress sends requests to accepts them from it."""
+    allowed = {
+        process.where
+        for policy in manifests.of("NetworkPolicy")
+        for rule in policy["spec"].get("ingress", ())
+        if any(_is_of_the_ingress(each) for each in rule.get("from", ()))
+        for process in manifests.selected(policy["spec"]["podSelector"])
+    }
+    for ingress in manifests.of("Ingress"):
+        for path in _paths(ingress):
+            service = manifests.named("Service", path["backend"]["service"]["name"])
+            for process in manifests.selected(service["spec"]["selector"] if service else None):
+                if process.where not in allowed:
+                    yield f"{name_of(ingress)}: no NetworkPolicy lets it in to {process.where}"
+
+
+def _is_of_the_ingress(peer: Object) -> bool:
+    labels: Object = peer.get("namespaceSelector", {}).get("matchLabels", {})
+    return labels == {"kubernetes.io/metadata.name": "ingress"}
+
+
 def _default_deny(manifests: Manifests) -> Iterator[str]:
     deny = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
     if not any(policy["spec"] == deny for policy in manifests.of("NetworkPolicy")):
@@ -226,6 +248,7 @@ RULES: tuple[Rule, ...] = (
     _service_ports,
     _policy_ports,
     _is_reached,
+    _ingress_is_let_in,
     _default_deny,
     _monitored,
     _targets,

@@ -18,6 +18,10 @@ SOURCE = FOLDER / "exceptions.yaml"
 _FLAGS = ("--skip-check-update", "--skip-version-check", "--disable-telemetry", "--quiet", "--format", "json")
 
 
+class ScanFailed(Exception):
+    """Trivy could not look; the message is its own."""
+
+
 class Exemption(Part):
     """What is allowed although a policy forbids it."""
 
@@ -48,9 +52,11 @@ def scan(files: Mapping[Path, Object], folder: Path) -> Mapping[Path, Sequence[t
 
     Raises:
         ToolMissing: trivy was not installed.
-        ValueError: it did not look at every file.
+        ScanFailed: it ended with an error, which findings are not.
     """
     said = tools.run("trivy", "config", *_FLAGS, str(folder), seconds=300)
+    if said.returncode:
+        raise ScanFailed(said.stderr.strip()[-500:])
     results = json.loads(said.stdout).get("Results", [])
     found: dict[Path, list[tuple[str, str]]] = {folder / each["Target"]: [] for each in results if "Target" in each}
     for each in results:

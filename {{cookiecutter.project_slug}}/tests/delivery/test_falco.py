@@ -3,7 +3,9 @@
 import pytest
 
 from dev.delivery import falco
+from dev.delivery.kustomize import built
 from dev.environment import project_name
+from tests.support.needing_tools import WithTools
 
 TEXT = falco.SOURCE.read_text()
 
@@ -13,6 +15,14 @@ def test_nothing_is_wrong() -> None:
     assert falco.mistakes(TEXT) == []
     assert TEXT.count("- rule: ") == TEXT.count("# Attack: ") >= 5
     assert f'k8s.ns.name = "{project_name()}"' in TEXT
+
+
+def test_the_rules_are_a_config_map(with_tools: WithTools) -> None:
+    """Beside Falco, whole."""
+    [found] = with_tools(lambda: built(falco.SOURCE.parent))
+
+    assert (found["kind"], found["metadata"]["namespace"]) == ("ConfigMap", "falco")
+    assert found["data"] == {"rules.yaml": TEXT}
 
 
 @pytest.mark.parametrize(

@@ -142,6 +142,27 @@ def test_what_comes_before_the_processes_is_enough_for_the_migration(manifests: 
     assert not {"Deployment/http", "Deployment/worker", "Deployment/probe", "Rollout/http"} & chosen
 
 
+def test_argo_cd_comes_to_the_migration_after_what_it_needs(manifests: Manifests) -> None:
+    """Each in an earlier wave, the namespace first; and to every process after it."""
+    job = next(process for process in manifests.processes if process.where == "Job/migrate")
+    wave = wave_of(manifests, "Job", "migrate")
+    needed = [("ServiceAccount", "migrate"), ("Namespace", project_name())]
+    for source in job.container["envFrom"]:
+        kind = "ConfigMap" if "configMapRef" in source else "ExternalSecret"
+        needed.append((kind, next(iter(source.values()))["name"]))
+
+    assert {name: wave_of(manifests, *name) < wave for name in needed} == dict.fromkeys(needed, True)
+    assert wave_of(manifests, "Namespace", project_name()) == min(wave_of(manifests, *name) for name in needed)
+    assert all(wave_of(manifests, "Deployment", name) > wave for name in ("http", "worker", "probe"))
+
+
+def wave_of(manifests: Manifests, kind: str, name: str) -> int:
+    """Return when Argo CD comes to an object."""
+    found = manifests.named(kind, name)
+    assert found is not None, name
+    return int(found["metadata"].get("annotations", {}).get("argocd.argoproj.io/sync-wave", "0"))
+
+
 def test_the_probe_can_be_applied_alone(manifests: Manifests) -> None:
     """To another cluster: with the namespace and all that its label chooses, it needs nothing else."""
     assert PAGE.count("app.kubernetes.io/component in (namespace, probe)") == 1

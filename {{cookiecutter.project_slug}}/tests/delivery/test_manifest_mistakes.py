@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from dev.delivery.check_manifests import by_policies, by_rules, by_schemas
+from dev.delivery.check_manifests import by_custom_schemas, by_policies, by_rules, by_schemas
 from dev.delivery.kustomize import Object
 from dev.delivery.manifests import name_of
+from tests.support.needing_tools import WithTools
 
-Gate = Callable[[Callable[[], Any]], Any]
 GONE = object()
 CONTAINER = "spec.template.spec.containers.0"
 HTTP = "app.kubernetes.io/component"
@@ -27,6 +27,8 @@ class Mistake(NamedTuple):
     told: str
     variant: str = "production"
 
+
+Changed = Callable[[Mapping[str, Mistake]], Sequence[Object]]
 
 RULES = {
     "wrong port": Mistake("Deployment/http", f"{CONTAINER}.ports.0.containerPort", 8080, r"ports are \[8080\]"),
@@ -105,6 +107,9 @@ RULES = {
         ["http"],
         "lets anybody in on 8004",
     ),
+    "past the WAF": Mistake(
+        "Ingress/http", "spec.rules.0.http.paths.1.backend.service.name", "http", "lets it in to Deployment/http", "waf"
+    ),
     "all let out": Mistake("NetworkPolicy/default-deny", "spec.policyTypes", ["Ingress"], "no NetworkPolicy denies"),
     "autoscaler of nothing": Mistake(
         "HorizontalPodAutoscaler/http", "spec.scaleTargetRef.name", "web", "there is no Rollout/web"
@@ -139,31 +144,29 @@ SCHEMAS = {
     "unknown field": Mistake("Deployment/http", f"{CONTAINER}.imagePullPolcy", "Always", "imagePullPolcy"),
     "wrong type": Mistake("Deployment/worker", "spec.replicas", "two", "'two' is not of type"),
     "missing field": Mistake("CronJob/partitions", "spec.schedule", GONE, "'schedule' is a required property"),
+    "unknown kind": Mistake("Service/http", "kind", "Servce", "Couldn't find schema for kind Servce"),
+}
+CUSTOM = {
     "version that is gone": Mistake(
         "PodDisruptionBudget/http", "apiVersion", "policy/v1beta1", "no schema of policy/v1"
     ),
-    "unknown kind": Mistake("Service/http", "kind", "Servce", "Couldn't find schema for kind Servce"),
-    "custom: unknown field": Mistake(
+    "unknown field": Mistake(
         "PodMonitor/processes",
         "spec.podMetricsEndpoints.0.intervall",
         "15s",
         "/spec/podMetricsEndpoints/0/intervall is",
     ),
-    "custom: bad value": Mistake(
-        "PodMonitor/processes", "spec.podMetricsEndpoints.0.interval", "often", "match pattern"
-    ),
-    "custom: wrong type": Mistake("Rollout/http", "spec.strategy.canary.steps.0.setWeight", "10 %", "must be integer"),
-    "custom: field at the wrong place": Mistake("Rollout/http", "spec.setWeight", 10, "/spec/setWeight is no field"),
-    "custom: field beside the spec": Mistake("Rollout/http", "strategy", {}, "/strategy is no field"),
-    "custom: secret without a key": Mistake("ExternalSecret/logins", "spec.data.0.secretKey", GONE, "secretKey"),
-    "custom: rule without an expression": Mistake(
-        "PrometheusRule/service-levels", "spec.groups.0.rules.0.expr", GONE, "expr"
-    ),
-    "custom: analysis of nobody": Mistake(
+    "bad value": Mistake("PodMonitor/processes", "spec.podMetricsEndpoints.0.interval", "often", "match pattern"),
+    "wrong type": Mistake("Rollout/http", "spec.strategy.canary.steps.0.setWeight", "10 %", "must be integer"),
+    "field at the wrong place": Mistake("Rollout/http", "spec.setWeight", 10, "/spec/setWeight is no field"),
+    "field beside the spec": Mistake("Rollout/http", "strategy", {}, "/strategy is no field"),
+    "secret without a key": Mistake("ExternalSecret/logins", "spec.data.0.secretKey", GONE, "secretKey"),
+    "rule without an expression": Mistake("PrometheusRule/service-levels", "spec.groups.0.rules.0.expr", GONE, "expr"),
+    "analysis of nobody": Mistake(
         "AnalysisTemplate/service-levels", "spec.metrics.0.provider.prometeus", {}, "prometeus is no field"
     ),
-    "custom: unknown kind": Mistake("Rollout/http", "kind", "Rolout", "no schema of argoproj.io/v1alpha1 Rolout"),
-    "custom: unknown group": Mistake("Rollout/http", "apiVersion", "argo.io/v1", "no schema of argo.io/v1 Rollout"),
+    "unknown kind": Mistake("Rollout/http", "kind", "Rolout", "no schema of argoproj.io/v1alpha1 Rolout"),
+    "unknown group": Mistake("Rollout/http", "apiVersion", "argo.io/v1", "no schema of argo.io/v1 Rollout"),
 }
 POLICIES = {
     "no limit of memory": Mistake("Deployment/http", f"{CONTAINER}.resources.limits.memory", GONE, "KSV-0018"),
@@ -211,25 +214,32 @@ def _parts(path: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def changed(rendered: Mapping[str, Sequence[Object]]) -> Mapping[str, Object]:
-    """Return one object with each mistake that a schema or a policy should know of."""
-    return {name: with_mistake(rendered[mistake.variant], mistake)[1] for name, mistake in (SCHEMAS | POLICIES).items()}
+def changed(rendered: Mapping[str, Sequence[Object]]) -> Changed:
+    """Return what returns one object for each mistake of a table."""
+
+    def of(table: Mapping[str, Mistake]) -> Sequence[Object]:
+        return [with_mistake(rendered[mistake.variant], mistake)[1] for mistake in table.values()]
+
+    return of
 
 
 @pytest.fixture(scope="module")
-def by_schema(changed: Mapping[str, Object], with_tools: Gate) -> Mapping[str, Sequence[str]]:
-    """Return what the schemas say of each; all in one run."""
-    names = [*SCHEMAS]
-    told = with_tools(partial(by_schemas, [changed[name] for name in names]))
-    return {names[at]: said for at, said in told.items()}
+def by_schema(changed: Changed, with_tools: WithTools) -> Mapping[int, Sequence[str]]:
+    """Return what the schemas of Kubernetes say of each; all in one run."""
+    return with_tools(partial(by_schemas, changed(SCHEMAS)))
 
 
 @pytest.fixture(scope="module")
-def by_policy(changed: Mapping[str, Object], with_tools: Gate) -> Mapping[str, Sequence[str]]:
-    """Return what the policies say of each; all in one run."""
-    names = [*POLICIES]
-    told, _ = with_tools(partial(by_policies, [changed[name] for name in names]))
-    return {names[at]: said for at, said in told.items()}
+def by_custom_schema(changed: Changed, with_tools: WithTools) -> Mapping[int, Sequence[str]]:
+    """Return what the other schemas say of each."""
+    return with_tools(partial(by_custom_schemas, changed(CUSTOM)))
+
+
+@pytest.fixture(scope="module")
+def by_policy(changed: Changed, with_tools: WithTools) -> Mapping[int, Sequence[str]]:
+    """Return what the policies say of each."""
+    told, _ = with_tools(partial(by_policies, changed(POLICIES)))
+    return told
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -243,12 +253,24 @@ def test_a_mistake_is_told_by_the_rules(rendered: Mapping[str, Sequence[Object]]
 
 
 @pytest.mark.parametrize("name", SCHEMAS)
-def test_a_mistake_is_told_by_the_schemas(by_schema: Mapping[str, Sequence[str]], name: str) -> None:
+def test_a_mistake_is_told_by_the_schemas(by_schema: Mapping[int, Sequence[str]], name: str) -> None:
+    """In the words of the schema."""
+    told = by_schema[[*SCHEMAS].index(name)]
+
+    assert any(SCHEMAS[name].told in said for said in told), told
+
+
+@pytest.mark.parametrize("name", CUSTOM)
+def test_a_mistake_in_a_custom_resource_is_told(by_custom_schema: Mapping[int, Sequence[str]], name: str) -> None:
     """Also one that a cluster would drop without a word."""
-    assert any(SCHEMAS[name].told in said for said in by_schema[name]), by_schema[name]
+    told = by_custom_schema[[*CUSTOM].index(name)]
+
+    assert any(CUSTOM[name].told in said for said in told), told
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_a_mistake_is_told_by_the_policies(by_policy: Mapping[str, Sequence[str]], name: str) -> None:
+def test_a_mistake_is_told_by_the_policies(by_policy: Mapping[int, Sequence[str]], name: str) -> None:
     """By its number."""
-    assert any(said.startswith(POLICIES[name].told) for said in by_policy.get(name, ())), by_policy
+    told = by_policy.get([*POLICIES].index(name), ())
+
+    assert any(said.startswith(POLICIES[name].told) for said in told), told

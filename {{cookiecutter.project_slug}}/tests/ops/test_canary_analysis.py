@@ -43,7 +43,7 @@ PODS = {
 }
 AVAILABILITY = {name for name, slo in REQUESTS.items() if slo.within_seconds is None}
 LATENCY = REQUESTS.keys() - AVAILABILITY
-# Observed at (c, s): the least number of bad events on the canary that is too many beside y bad ones.
+# Events on the canary and beside it, and how many of those beside it are bad.
 EDGES = [(500, 1500, 1), (500, 4500, 3), (2000, 6000, 0), (2000, 6000, 40), (501, 500, 7)]
 
 
