@@ -11,6 +11,7 @@ from typing import Any
 import engine as engines
 import httpx
 import pytest
+import signing
 from baking import ROOT
 
 pytestmark = pytest.mark.xdist_group("image")
@@ -182,6 +183,59 @@ def test_the_image_is_described_and_scanned(
     assert "CVE-2026-1" in ended["vulnerable"].stdout
 
 
+def test_a_signature_is_made_and_asked_for(
+    engine: engines.Engine | None, equipped: Path, tmp_path: Path, unproven: Callable[[str, str], None]
+) -> None:
+    """What was pushed, signed and described is accepted; unsigned, signed by another or without SBOM it is not."""
+    tools = signing.find(tmp_path / "programs") if engine else None
+    if engine is None or tools is None:
+        unproven("an image is signed and verified", "install Docker or podman, docker-registry and cosign")
+        return
+    keys = {name: _key(tools[1], tmp_path / name) for name in ("ours", "theirs")}
+    on_http = "--allow-http-registry --allow-insecure-registry"
+    (equipped / ".cache").mkdir(exist_ok=True)
+    (equipped / ".cache/sbom.cdx.json").write_text('{"bomFormat": "CycloneDX", "specVersion": "1.6"}')
+    with signing.running(tools[0], tmp_path) as address:
+        (tmp_path / "registries.conf").write_text(f'[[registry]]\nlocation = "{address}"\ninsecure = true\n')
+        env = {
+            "CONTAINERS_REGISTRIES_CONF": str(tmp_path / "registries.conf"),
+            "COSIGN_PASSWORD": "",
+            "PATH": f"{tools[1].parent}:{engine.env['PATH']}",
+        }
+
+        def make(target: str, *words: str) -> int:
+            return _make(target, engine, equipped, env, *words).returncode
+
+        def pushed(name: str) -> str:
+            (tmp_path / name).write_text(name)
+            subprocess.run(["tar", "-C", tmp_path, "-cf", tmp_path / f"{name}.tar", name], check=True)
+            engine("import", str(tmp_path / f"{name}.tar"), f"{address}/{name}:1")
+            assert make("push", f"IMAGE={address}/{name}:1") == 0
+            engine("rmi", f"{address}/{name}:1")
+            return dict(line.split("=") for line in (equipped / ".cache/image.env").read_text().split())["IMAGE"]
+
+        def verify(image: str, key: str) -> int:
+            ours = f"--key {keys[key]}.pub --insecure-ignore-tlog --private-infrastructure {on_http}"
+            return make("verify", f"IMAGE={image}", f"COSIGN={ours}")
+
+        unsigned, signed = pushed("unsigned"), pushed("signed")
+        assert make("sign", f"COSIGN=--key {keys['ours']}.key --tlog-upload=false {on_http}") == 0
+        bare = pushed("bare")
+        by_hand = ["sign", "--yes", "--key", f"{keys['ours']}.key", "--tlog-upload=false", *on_http.split(), bare]
+        subprocess.run([tools[1], *by_hand], env={**engine.env, **env}, capture_output=True, check=True)
+
+        assert verify(signed, "ours") == 0
+        assert verify(signed, "theirs") != 0
+        assert verify(unsigned, "ours") != 0
+        assert verify(bare, "ours") != 0
+
+
+def _key(cosign: Path, prefix: Path) -> Path:
+    words = ["generate-key-pair", "--output-key-prefix", str(prefix)]
+    subprocess.run([cosign, *words], env={"COSIGN_PASSWORD": "", "HOME": str(prefix.parent)}, check=True)
+    return prefix
+
+
 def _look(engine: engines.Engine) -> dict[str, Any]:
     said = engine("run", "--rm", "--network", "none", "--entrypoint", "python3", _IMAGE, "-c", _LOOK).stdout
     seen: dict[str, Any] = json.loads(said.splitlines()[-1])
@@ -191,7 +245,7 @@ def _look(engine: engines.Engine) -> dict[str, Any]:
 def _make(
     target: str, engine: engines.Engine, service: Path, env: dict[str, str], *more: str
 ) -> subprocess.CompletedProcess[str]:
-    words = [f"IMAGE={_IMAGE}", f"ENGINE={engine.program}", *more]
+    words = [f"ENGINE={engine.program}", *(more if "IMAGE=" in "".join(more) else (f"IMAGE={_IMAGE}", *more))]
     return subprocess.run(
         ["make", target, *words],
         cwd=service,
