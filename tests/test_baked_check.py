@@ -1,5 +1,6 @@
 """A service passes its own checks on the day it is born."""
 
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -42,6 +43,25 @@ def test_make_lint_passes_with_unusual_answers(bakery: Bakery, equipped: Path) -
     assert result.returncode == 0, result.stdout + result.stderr
     installed = next((service / ".venv").glob("lib/python*/site-packages/commandes-*.dist-info/METADATA")).read_text()
     assert "Summary: Prend <des> commandes: 100 % ${sûr}" in installed
+
+
+@pytest.mark.parametrize(("ci", "cloud"), [("gitlab", "aws"), ("both", "none"), ("github", "none")])
+def test_what_is_delivered_is_sound_for_every_choice(bakery: Bakery, equipped: Path, ci: str, cloud: str) -> None:
+    """Pipelines and manifests pass their gates with another choice, too; the default's are tested in `make check`."""
+    service = bakery.bake(ci=ci, cloud=cloud)
+    assert _make("delivery-tools", equipped).returncode == 0
+
+    for gate in ("pipelines", "check_manifests"):
+        result = subprocess.run(
+            [equipped / ".venv/bin/python", "-m", f"dev.delivery.{gate}"],
+            cwd=service,
+            env={**os.environ, "PYTHONPATH": f"{service}:{service / 'src'}"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
 
 
 def _make(target: str, service: Path) -> subprocess.CompletedProcess[str]:
