@@ -49,6 +49,17 @@ def test_every_bad_value_is_named_at_once(environment: pytest.MonkeyPatch) -> No
     assert named == {"OTEL_SERVICE_NAME", "APP_ENV", "APP_DATABASE__URL", "APP_HTTP__PORT", "APP_TRACING__RATIO"}
 
 
+def test_one_setting_of_a_socket_leaves_its_others_as_they_are(environment: pytest.MonkeyPatch) -> None:
+    """A longer drain needs no word about the port, whose default is one of the process and not of every socket."""
+    environment.setenv("APP_HTTP__DRAIN_SECONDS", "10")
+    environment.setenv("APP_WORKER__SHUTDOWN_SECONDS", "5")
+
+    settings = load()
+
+    assert (settings.http.port, settings.http.drain_seconds) == (8000, 10)
+    assert (settings.worker.port, settings.worker.shutdown_seconds) == (8001, 5)
+
+
 def test_a_misspelt_variable_is_named(environment: pytest.MonkeyPatch) -> None:
     """A setting that nobody reads would otherwise look as if it worked."""
     environment.setenv("APP_HTTP__PROT", "9000")

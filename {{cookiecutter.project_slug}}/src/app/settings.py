@@ -64,7 +64,12 @@ class ProcessSettings(BaseSettings):
     """What every process has."""
 
     model_config = SettingsConfigDict(
-        env_prefix="APP_", env_nested_delimiter="__", frozen=True, extra="forbid", populate_by_name=True
+        env_prefix="APP_",
+        env_nested_delimiter="__",
+        frozen=True,
+        extra="forbid",
+        populate_by_name=True,
+        nested_model_default_partial_update=True,  # who sets APP_HTTP__DRAIN_SECONDS keeps the default of APP_HTTP__PORT
     )
 
     service: str = Field(

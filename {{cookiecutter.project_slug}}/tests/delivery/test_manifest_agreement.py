@@ -1,5 +1,6 @@
 """Manifests, code, image, alerts and runbooks speak of the same things, whichever way one looks."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +8,8 @@ import pytest
 import yaml
 
 from app import cli
-from app.settings import Settings
+from app.patterns import health
+from app.settings import Settings, load, load_probe
 from dev.delivery import falco
 from dev.delivery.kustomize import VARIANTS, Object
 from dev.delivery.manifests import Manifests, name_of
@@ -54,6 +56,20 @@ def test_every_command_that_stays_has_its_process(manifests: Manifests) -> None:
         for process in manifests.processes
         if process.where.startswith("Deployment/") and process.is_ours
     } == {*LISTENS}
+
+
+def test_every_process_accepts_its_settings(manifests: Manifests, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With any value for what only secrets have, its settings can be read, and are of the place that it is for."""
+    secrets = {"APP_BROKER__URL": "nats://broker", "APP_DATABASE__URL": "postgresql+asyncpg://db/app"}
+    for process in (process for process in manifests.processes if process.is_ours):
+        with monkeypatch.context() as patch:
+            for name in (name for name in os.environ if name.startswith(("APP_", "OTEL_"))):
+                patch.delenv(name)
+            for name, value in manifests.environment(process).items():
+                patch.setenv(name, secrets.get(name, "of sixteen letters") if value is None else value)
+            settings = load_probe() if process.command == ["probe"] else load()
+        assert settings.service == project_name()
+        assert settings.env in ("development", "staging", "production")
 
 
 def test_every_secret_has_its_place(manifests: Manifests) -> None:
@@ -209,8 +225,9 @@ def test_what_is_traced_is_what_the_policy_says(rendered: Mapping[str, Sequence[
     assert told == {name: str(development) if name == "dev" else None for name in rendered}
 
 
-def test_probes_ask_what_the_page_says() -> None:
-    """The page of the image and the manifests mean the same by ready and alive."""
+def test_probes_ask_what_there_is_to_ask() -> None:
+    """Everything that health.py answers, and the page of the image means the same by ready and alive."""
+    assert {*PROBES.values()} == health.PATHS
     rows = re.findall(
         r"^\| `(\w+)`.*\| `(/\w+)` \| `(/\w+)` \|$", (ROOT / "docs" / "image.md").read_text(), re.MULTILINE
     )
