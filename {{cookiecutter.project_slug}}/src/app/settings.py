@@ -69,7 +69,7 @@ class ProcessSettings(BaseSettings):
         frozen=True,
         extra="forbid",
         populate_by_name=True,
-        nested_model_default_partial_update=True,  # who sets APP_HTTP__DRAIN_SECONDS keeps the default of APP_HTTP__PORT
+        nested_model_default_partial_update=True,  # APP_HTTP__DRAIN_SECONDS alone keeps the port
     )
 
     service: str = Field(
