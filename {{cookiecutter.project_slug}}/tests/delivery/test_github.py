@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from dev.delivery.ci import github
+from dev.delivery.issues import NotOpened, open_once
 from dev.delivery.linters import NotLooked
 from dev.environment import ROOT
+from dev.http_server import serving
+from tests.support.issue_tracker import IssueTracker
 
 CHECKOUT = "actions/checkout@8e8c483db84b4bee98b60c0593521ed34d9990e8 # v6.0.1"
 GOOD = f"""\
@@ -111,3 +114,29 @@ def test_jobs_are_read(tmp_path: Path) -> None:
     (job,) = github.jobs(tmp_path)
 
     assert (job.name, job.targets, job.ends) == ("planted/job", ["lint"], False)
+
+
+def test_an_issue_is_opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever finds one with the title opens no other; a token that is refused is told."""
+    tracker = IssueTracker("/repos/team/service/issues", {"Authorization": "Bearer of-the-job"}, shown_as="html_url")
+    with serving(tracker.app()) as url:
+
+        def opened(title: str, given: str = "of-the-job") -> str:
+            for name, value in {
+                "GITHUB_API_URL": url,
+                "GITHUB_REPOSITORY": "team/service",
+                "GITHUB_TOKEN": given,
+            }.items():
+                monkeypatch.setenv(name, value)
+            return open_once(title, "- what was found")
+
+        said = [opened("Drift (1)"), opened("Drift (1)"), opened("Drift (2)")]
+        with pytest.raises(NotOpened, match="401"):
+            opened("Drift (3)", "of-somebody-else")
+
+    assert said == [
+        "opened https://example.com/1",
+        "an issue with this title is open already",
+        "opened https://example.com/2",
+    ]
+    assert tracker.issues[0] == {"title": "Drift (1)", "body": "- what was found"}

@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 from dev.delivery.ci import gitlab
+from dev.delivery.issues import NotOpened, open_once
 from dev.environment import ROOT
+from dev.http_server import serving
+from tests.support.issue_tracker import IssueTracker
 
 MISTAKES = {
     "a key that does not exist": ("job: {script: [make lint], timeuot: 5 minutes}", "timeuot"),
@@ -65,3 +68,25 @@ def test_jobs_have_what_they_extend(tmp_path: Path) -> None:
     read = [(job.name, job.targets, job.ends) for job in gitlab.jobs(tmp_path)]
 
     assert read == [("a", ["lint"], True), ("b", ["test"], True), ("c", ["scan", "sbom"], False)]
+
+
+def test_an_issue_is_opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever finds one with the title opens no other; a token that is refused is told."""
+    tracker = IssueTracker("/projects/7/issues", {"PRIVATE-TOKEN": "of-the-job"}, shown_as="web_url")
+    with serving(tracker.app()) as url:
+
+        def opened(title: str, given: str = "of-the-job") -> str:
+            for name, value in {"CI_API_V4_URL": url, "CI_PROJECT_ID": "7", "ISSUES_TOKEN": given}.items():
+                monkeypatch.setenv(name, value)
+            return open_once(title, "- what was found")
+
+        said = [opened("Drift (1)"), opened("Drift (1)"), opened("Drift (2)")]
+        with pytest.raises(NotOpened, match="401"):
+            opened("Drift (3)", "of-somebody-else")
+
+    assert said == [
+        "opened https://example.com/1",
+        "an issue with this title is open already",
+        "opened https://example.com/2",
+    ]
+    assert tracker.issues[0] == {"title": "Drift (1)", "description": "- what was found"}

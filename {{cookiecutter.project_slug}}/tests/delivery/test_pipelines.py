@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from dev.delivery import pipelines
+from dev.delivery.issues import NotOpened, open_once
 from dev.delivery.linters import Job, NotLooked
 from dev.environment import ROOT
 
@@ -79,3 +80,12 @@ def test_the_exit_status_says_what_was_found(
 
     assert statuses == [0, 1, 2]
     assert "the Makefile has no target nothing" in capsys.readouterr().out
+
+
+def test_without_a_token_no_issue_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the variable that is missing is named."""
+    for name in ("GITHUB_TOKEN", "ISSUES_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+
+    with pytest.raises(NotOpened, match="is not set"):
+        open_once("Drift", "- what was found")

@@ -1,16 +1,20 @@
 """GitHub Actions: workflows held against their schema, actionlint and zizmor; Dependabot's file against its schema."""
 
+import os
 import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import yaml
 
 from dev.delivery.linters import Job, NotLooked, lines, parsed, schema_errors
 from dev.delivery.tools import find, run
 
+TOKEN = "GITHUB_TOKEN"
+"""The variable that a job needs to open issues, beside those that it always has."""
 _PASSES_ON = '>> "$GITHUB_OUTPUT"'
 _WORKFLOWS = ".github/workflows/*.yml"
 
@@ -64,3 +68,18 @@ def _zizmor(root: Path) -> Iterator[str]:
         path = place["symbolic"]["key"]["Local"]["verbatim_path"]
         line = place["concrete"]["location"]["start_point"]["row"] + 1
         yield f"{path}:{line}: {finding['desc']} [{finding['ident']}]"
+
+
+def open_issue(title: str, text: str) -> str | None:
+    """Open an issue in the repository that this job runs for, unless one with this title is open; return its address.
+
+    Raises:
+        httpx.HTTPError: it could not be opened.
+    """
+    url = f"{os.environ['GITHUB_API_URL']}/repos/{os.environ['GITHUB_REPOSITORY']}/issues"
+    headers = {"Authorization": f"Bearer {os.environ[TOKEN]}"}
+    with httpx.Client(headers=headers, timeout=30) as client:
+        found = client.get(url, params={"state": "open", "per_page": 100}).raise_for_status().json()
+        if title in [issue["title"] for issue in found]:
+            return None
+        return str(client.post(url, json={"title": title, "body": text}).raise_for_status().json()["html_url"])

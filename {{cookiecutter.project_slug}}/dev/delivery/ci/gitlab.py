@@ -1,13 +1,17 @@
 """GitLab CI: files held against their schema, and Renovate's file against its own."""
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
 import yaml
 
 from dev.delivery.linters import Job, lines, schema_errors
 
+TOKEN = "ISSUES_TOKEN"
+"""The variable that a job needs to open issues, beside those that it always has: a token of the project."""
 _FILES = (".gitlab-ci.yml", ".gitlab/*.yml")
 _NO_JOBS = {"workflow", "stages", "include", "default", "variables"}
 
@@ -59,3 +63,18 @@ def _images(job: object) -> Iterator[str]:
             name = part.get("name") if isinstance(part, Mapping) else part
             if name:
                 yield str(name)
+
+
+def open_issue(title: str, text: str) -> str | None:
+    """Open an issue in the project that this job runs for, unless one with this title is open; return its address.
+
+    Raises:
+        httpx.HTTPError: it could not be opened.
+    """
+    url = f"{os.environ['CI_API_V4_URL']}/projects/{os.environ['CI_PROJECT_ID']}/issues"
+    with httpx.Client(headers={"PRIVATE-TOKEN": os.environ[TOKEN]}, timeout=30) as client:
+        wanted = {"state": "opened", "search": title, "in": "title"}
+        found = client.get(url, params=wanted).raise_for_status().json()
+        if title in [issue["title"] for issue in found]:
+            return None
+        return str(client.post(url, json={"title": title, "description": text}).raise_for_status().json()["web_url"])
