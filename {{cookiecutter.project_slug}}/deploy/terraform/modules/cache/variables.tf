@@ -1,0 +1,29 @@
+variable "name" {
+  description = "Identifier, at most 40 characters."
+  type        = string
+}
+
+variable "vpc_id" {
+  description = "Network of the cache."
+  type        = string
+}
+
+variable "subnet_ids" {
+  description = "Private subnets, in at least two availability zones."
+  type        = list(string)
+}
+
+variable "client_security_group_ids" {
+  description = "Who may connect: security groups, by what they are."
+  type        = map(string)
+}
+
+variable "node_type" {
+  description = "Size of each node."
+  type        = string
+}
+
+variable "key_arn" {
+  description = "Key of what is in it."
+  type        = string
+}

@@ -1,0 +1,26 @@
+# Jobs of GitLab CI on the protected branch. A token's `sub` names no environment, as long as the project is not told
+# otherwise (`ci_id_token_sub_claim_components`): who may deploy where is said by GitLab's protected environments.
+
+locals {
+  gitlab_host    = regex("^https?://([^/]+)/", var.service.repository)[0]
+  gitlab_project = regex("^https?://[^/]+/(.+?)(?:\\.git)?/?$", var.service.repository)[0]
+}
+
+module "pipeline_gitlab" {
+  for_each = local.pipeline_roles
+  source   = "../modules/pipeline_role"
+
+  name            = "${local.name}-gitlab-${each.key}"
+  description     = each.value.description
+  issuer          = local.gitlab_host
+  audience        = "https://${local.gitlab_host}"
+  subjects        = ["project_path:${local.gitlab_project}:ref_type:branch:ref:main"]
+  subject_pattern = "^project_path:[^:]+/[^:/]+:ref_type:branch:ref:[^:]+$"
+  rights          = each.value.rights
+  policy_arns     = each.value.policy_arns
+}
+
+output "gitlab_role_arns" {
+  description = "Roles of jobs in GitLab CI."
+  value       = { for name, role in module.pipeline_gitlab : name => role.arn }
+}
