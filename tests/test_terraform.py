@@ -45,9 +45,9 @@ _NOTICED = {
     ),
     "a master password that stays": (
         "modules/database/main.tf",
-        "automatically_after_days = 7",
-        "automatically_after_days = 365",
-        "The master's password must rotate.",
+        "  manage_master_user_password         = true",
+        "  manage_master_user_password         = null",
+        "The master's password must be made and rotated by RDS.",
     ),
     "no retention of a log": (
         "modules/database/main.tf",

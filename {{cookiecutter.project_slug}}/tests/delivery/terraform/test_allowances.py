@@ -28,7 +28,7 @@ def plan(*changes: dict[str, Any]) -> dict[str, Any]:
 
 def replacement(address: str, *actions: str) -> dict[str, Any]:
     """Return the change of a database that is replaced, or something else."""
-    change = {"actions": list(actions or ("delete", "create")), "before": {}, "after": None}
+    change: dict[str, Any] = {"actions": list(actions or ("delete", "create")), "before": {}, "after": None}
     return {"address": address, "mode": "managed", "type": "aws_db_instance", "change": change}
 
 

@@ -70,7 +70,7 @@ resource "aws_db_instance" "primary" {
   kms_key_id            = var.key_arn
 
   username                            = "postgres"
-  manage_master_user_password         = true # made, kept and rotated by Secrets Manager: never in the state
+  manage_master_user_password         = true # in Secrets Manager, never in the state; RDS rotates it every seven days
   master_user_secret_kms_key_id       = var.key_arn
   iam_database_authentication_enabled = true # people log in as themselves, after GRANT rds_iam
 
@@ -100,16 +100,6 @@ resource "aws_db_instance" "primary" {
 
   lifecycle {
     prevent_destroy = true
-  }
-}
-
-# RDS rotates it every seven days by itself. Said here, so that somebody who ends it makes a drift.
-resource "aws_secretsmanager_secret_rotation" "master" {
-  secret_id          = aws_db_instance.primary.master_user_secret[0].secret_arn
-  rotate_immediately = false
-
-  rotation_rules {
-    automatically_after_days = 7
   }
 }
 

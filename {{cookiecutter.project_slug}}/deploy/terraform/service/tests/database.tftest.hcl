@@ -60,11 +60,7 @@ run "what_is_in_the_database_survives_a_mistake_and_is_read_by_nobody" {
   }
   assert {
     condition     = aws_db_instance.primary.manage_master_user_password && aws_db_instance.primary.password == null
-    error_message = "The master's password must be Secrets Manager's."
-  }
-  assert {
-    condition     = aws_secretsmanager_secret_rotation.master.rotation_rules[0].automatically_after_days == 7
-    error_message = "The master's password must rotate."
+    error_message = "The master's password must be made and rotated by RDS."
   }
   assert {
     condition     = [for rule in aws_vpc_security_group_ingress_rule.clients : "${rule.referenced_security_group_id}:${rule.from_port}-${rule.to_port}"] == ["sg-1:5432-5432"]
