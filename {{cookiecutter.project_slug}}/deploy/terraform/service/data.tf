@@ -26,7 +26,7 @@ module "cache" {
   count  = var.cache_node_type == null ? 0 : 1
   source = "../modules/cache"
 
-  name                      = local.name
+  name                      = substr(local.name, 0, 40)
   vpc_id                    = var.network.vpc_id
   subnet_ids                = var.network.private_subnet_ids
   client_security_group_ids = { pods = var.network.pod_security_group_id }
@@ -39,7 +39,7 @@ module "bucket" {
   for_each = var.locked_days
   source   = "../modules/locked_bucket"
 
-  name        = "${local.name}-${each.key}-${local.account}"
+  name        = "${local.name}-${each.key}-${substr(sha256(local.account), 0, 8)}" # unique in all of AWS, and not too long
   locked_days = each.value
   key_arn     = module.key["archives"].arn
 }

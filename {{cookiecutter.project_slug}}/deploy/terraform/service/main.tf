@@ -47,9 +47,11 @@ locals {
       description = "Alarms of ${local.name}"
       used_by = [
         {
-          sid       = "AlarmsOfThisAccount"
-          service   = "cloudwatch.amazonaws.com"
-          condition = { StringEquals = { "aws:SourceAccount" = [local.account] } }
+          sid     = "AlarmsToThisTopic"
+          service = "cloudwatch.amazonaws.com"
+          condition = { StringEquals = { "kms:EncryptionContext:aws:sns:topicArn" = [
+            "arn:${data.aws_partition.current.partition}:sns:${local.region}:${local.account}:${local.name}",
+          ] } }
         },
       ]
     }

@@ -1,6 +1,11 @@
 variable "name" {
-  description = "Identifier, at most 40 characters."
+  description = "Identifier."
   type        = string
+
+  validation {
+    condition     = length(var.name) <= 40
+    error_message = "ElastiCache takes at most 40 characters."
+  }
 }
 
 variable "vpc_id" {

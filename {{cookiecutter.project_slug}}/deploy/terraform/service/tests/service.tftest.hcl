@@ -19,7 +19,7 @@ override_resource {
 
 variables {
   service = {
-    name        = "orders"
+    name        = "orders-with-a-name-of-thirty-two" # the longest: what is made of it must not be too long either
     description = "Takes orders."
     owner       = "team-orders"
     repository  = "https://git.example.com/team/orders"
@@ -74,15 +74,15 @@ run "an_environment_hangs_together" {
     error_message = "A key is used through the service that it is for."
   }
   assert {
-    condition     = output.settings["worker"].variables["APP_AUDIT_LOG__EXPORT_URL"] == "s3://orders-production-audit-123456789012/audit" && output.settings["worker"].variables["APP_AUDIT_LOG__RETENTION_DAYS"] == "731"
+    condition     = output.settings["worker"].variables["APP_AUDIT_LOG__EXPORT_URL"] == "s3://${var.service.name}-production-audit-2a33349e/audit" && output.settings["worker"].variables["APP_AUDIT_LOG__RETENTION_DAYS"] == "731"
     error_message = "The worker exports the audit log to its bucket, for as long as that locks."
   }
   assert {
-    condition     = output.settings["retention"].variables["APP_RETENTION__ARCHIVE_URL"] == "s3://orders-production-archives-123456789012/archives" && output.settings["retention"].variables["APP_RETENTION__ARCHIVE_DAYS"] == "365"
+    condition     = output.settings["retention"].variables["APP_RETENTION__ARCHIVE_URL"] == "s3://${var.service.name}-production-archives-2a33349e/archives" && output.settings["retention"].variables["APP_RETENTION__ARCHIVE_DAYS"] == "365"
     error_message = "Archives are written to their bucket, for as long as that locks."
   }
   assert {
-    condition     = output.settings["http"].secrets["APP_DATABASE__URL"] == "orders/production/database" && !contains(keys(output.settings["http"].secrets), "APP_DATABASE__JOBS_URL")
+    condition     = output.settings["http"].secrets["APP_DATABASE__URL"] == "${var.service.name}/production/database" && !contains(keys(output.settings["http"].secrets), "APP_DATABASE__JOBS_URL")
     error_message = "Requests have their login, and no other."
   }
   assert {
