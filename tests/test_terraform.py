@@ -105,8 +105,8 @@ _NOTICED = {
     ),
     "any repository": (
         "modules/pipeline_role/main.tf",
-        '            "${var.issuer}:sub" = var.subjects\n',
-        "",
+        "local.exact ? { sub = var.subjects } : {})",
+        "{})",
         "The role must be for exactly these jobs.",
     ),
     "tags that can be moved": (

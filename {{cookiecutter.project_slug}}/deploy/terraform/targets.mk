@@ -1,7 +1,5 @@
 .PHONY: terraform plan-guard drift
 
-ENVIRONMENT :=
-
 terraform: .venv/.synced .venv/delivery/.synced ## format, validity, tests and policy of deploy/terraform; needs terraform, and no account
 	@$(RUN)/python -m dev.delivery.terraform
 

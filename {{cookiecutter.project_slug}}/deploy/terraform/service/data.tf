@@ -39,33 +39,33 @@ module "bucket" {
   for_each = var.locked_days
   source   = "../modules/locked_bucket"
 
-  name        = "${local.name}-${each.key}-${substr(sha256(local.account), 0, 8)}" # unique in all of AWS, and not too long
+  name        = "${local.name}-${each.key}"
   locked_days = each.value
   key_arn     = module.key["archives"].arn
 }
 
 locals {
-  # By name: the settings that are made of it, and who gets them.
+  # By name, as deploy/k8s/base/secrets.yaml has it: the settings that are made of it, and who gets them.
   secrets = {
-    database = {
+    database-url = {
       description = "Login of requests, a member of app_user"
       settings    = ["APP_DATABASE__URL", "APP_REPLICAS__URLS"]
-      workloads   = ["http", "worker", "migrate", "retention"]
+      workloads   = ["http", "worker", "migrate", "partitions", "retention"]
     }
-    database-jobs = {
+    database-jobs-url = {
       description = "Login of work across tenants, a member of app_jobs"
       settings    = ["APP_DATABASE__JOBS_URL"]
       workloads   = ["worker"]
     }
-    database-owner = {
+    migrations-database-url = {
       description = "Login of who owns the tables"
       settings    = ["APP_MIGRATIONS__DATABASE_URL"]
-      workloads   = ["migrate", "retention"]
+      workloads   = ["migrate", "partitions", "retention"]
     }
-    broker = {
+    broker-url = {
       description = "Address of NATS, with its login"
       settings    = ["APP_BROKER__URL"]
-      workloads   = ["http", "worker", "migrate", "retention"]
+      workloads   = ["http", "worker", "migrate", "partitions", "retention"]
     }
     audit-signing-key = {
       description = "Ed25519 key that signs checkpoints of the audit log"
@@ -77,13 +77,13 @@ locals {
       settings    = ["APP_AUTHENTICATION__PSEUDONYM_KEY"]
       workloads   = ["http"]
     }
-    probe-client = {
+    probe-client-secret = {
       description = "Secret of the client that tries a customer's steps"
       settings    = ["APP_PROBE__CLIENT_SECRET_FILE"]
       workloads   = ["probe"]
     }
   }
-  rotated = toset(["database", "database-jobs"]) # who owns tables must not become somebody else
+  rotated = toset(["database-url", "database-jobs-url"]) # who owns tables must not become somebody else
 }
 
 module "rotation" {
@@ -104,7 +104,7 @@ module "secret" {
   for_each = local.secrets
   source   = "../modules/secret"
 
-  name        = "${var.service.name}/${var.environment}/${each.key}"
+  name        = "${var.environment}/${var.service.name}/${each.key}" # the store of a cluster has the environment as its prefix
   description = each.value.description
   key_arn     = module.key["secrets"].arn
   rotated_by  = contains(local.rotated, each.key) ? module.rotation[*].function_arn : []

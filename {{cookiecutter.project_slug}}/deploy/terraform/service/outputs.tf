@@ -5,11 +5,11 @@ output "settings" {
       variables = merge(
         { OTEL_SERVICE_NAME = var.service.name, APP_ENV = var.environment },
         workload != "worker" ? {} : {
-          APP_AUDIT_LOG__EXPORT_URL     = "s3://${module.bucket["audit"].name}/audit"
+          APP_AUDIT_LOG__EXPORT_URL     = "s3://${module.bucket["audit"].name}"
           APP_AUDIT_LOG__RETENTION_DAYS = tostring(var.locked_days.audit)
         },
         workload != "retention" ? {} : {
-          APP_RETENTION__ARCHIVE_URL  = "s3://${module.bucket["archives"].name}/archives"
+          APP_RETENTION__ARCHIVE_URL  = "s3://${module.bucket["archives"].name}"
           APP_RETENTION__ARCHIVE_DAYS = tostring(var.locked_days.archives)
         },
       )
@@ -17,7 +17,7 @@ output "settings" {
         for name, secret in local.secrets : { for setting in secret.settings : setting => module.secret[name].name }
         if contains(secret.workloads, workload)
       ]...)
-    } if workload != "external-secrets"
+    }
   }
 }
 
@@ -44,6 +44,11 @@ output "firewall_arn" {
 output "service_accounts" {
   description = "Service accounts that have a role, by workload."
   value       = { for workload, role in module.workload : workload => role.role_arn }
+}
+
+output "secret_reader_policy_arn" {
+  description = "What the role of the cluster's secret operator needs."
+  value       = aws_iam_policy.secret_reader.arn
 }
 
 output "log_writer_policy_arn" {

@@ -9,8 +9,17 @@ locals {
           actions   = ["eks:DescribeCluster"]
           resources = ["arn:${data.aws_partition.current.partition}:eks:${local.region}:${local.account}:cluster/${var.network.cluster_name}"]
         }
+        Login = {
+          actions   = ["ecr:GetAuthorizationToken"] # it knows no resources
+          resources = ["*"]
+        }
+        Images = { # and their signatures
+          actions   = ["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"]
+          resources = ["arn:${data.aws_partition.current.partition}:ecr:${local.region}:${local.account}:repository/${var.service.name}"]
+        }
       }
       policy_arns = {}
+      of_releases = true
     }
     drift = {
       description = "Compares ${var.service.name} in ${var.environment} with what is described. Reads settings, and no data."
@@ -30,6 +39,7 @@ locals {
         }
       }
       policy_arns = { settings = "arn:${data.aws_partition.current.partition}:iam::aws:policy/ReadOnlyAccess" }
+      of_releases = false
     }
   }
 }

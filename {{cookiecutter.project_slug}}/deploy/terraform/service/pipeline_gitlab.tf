@@ -1,5 +1,6 @@
-# Jobs of GitLab CI on the protected branch. A token's `sub` names no environment, as long as the project is not told
-# otherwise (`ci_id_token_sub_claim_components`): who may deploy where is said by GitLab's protected environments.
+# Jobs of GitLab CI. A token's `sub` names no environment, as long as the project is not told otherwise
+# (`ci_id_token_sub_claim_components`): releases are deployed by their tags, drift is looked for on the main branch. Protect
+# both, and the environments: that says who may deploy where.
 
 locals {
   gitlab_host    = regex("^https?://([^/]+)/", var.service.repository)[0]
@@ -13,9 +14,9 @@ module "pipeline_gitlab" {
   name            = "${local.name}-gitlab-${each.key}"
   description     = each.value.description
   issuer          = local.gitlab_host
-  audience        = "https://${local.gitlab_host}"
-  subjects        = ["project_path:${local.gitlab_project}:ref_type:branch:ref:main"]
-  subject_pattern = "^project_path:[^:]+/[^:/]+:ref_type:branch:ref:[^:]+$"
+  audience        = "sts.amazonaws.com"
+  subjects        = ["project_path:${local.gitlab_project}:ref_type:${each.value.of_releases ? "tag:ref:v*" : "branch:ref:main"}"]
+  subject_pattern = "^project_path:[^:]+/[^:/]+:ref_type:(branch:ref:main|tag:ref:v[*])$"
   rights          = each.value.rights
   policy_arns     = each.value.policy_arns
 }

@@ -20,25 +20,36 @@ locals {
   }
 
   workloads = {
-    http      = { for cache in module.cache : "Cache" => { actions = ["elasticache:Connect"], resources = cache.connect_arns } }
-    worker    = local.may_keep["audit"]    # exports the audit log
-    migrate   = {}                         # needs the database alone
-    retention = local.may_keep["archives"] # archives months before it drops them
-    probe     = {}                         # a customer has no rights here
-
-    # The operator that puts secrets into the namespace.
-    external-secrets = {
-      Values = {
-        actions   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
-        resources = [for secret in module.secret : secret.arn]
-      }
-      Key = {
-        actions   = ["kms:Decrypt"]
-        resources = [module.key["secrets"].arn]
-        condition = { StringEquals = { "kms:ViaService" = "secretsmanager.${local.region}.${data.aws_partition.current.dns_suffix}" } }
-      }
-    }
+    http       = { for cache in module.cache : "Cache" => { actions = ["elasticache:Connect"], resources = cache.connect_arns } }
+    worker     = local.may_keep["audit"]    # exports the audit log
+    migrate    = {}                         # needs the database alone
+    partitions = {}                         # the same
+    retention  = local.may_keep["archives"] # archives months before it drops them
+    probe      = {}                         # a customer has no rights here
   }
+}
+
+# For the operator that puts secrets into the cluster: it reads those of this service in this environment.
+resource "aws_iam_policy" "secret_reader" {
+  name        = "${local.name}-secret-reader"
+  description = "Reads the secrets of ${var.service.name} in ${var.environment}."
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect   = "Allow"
+        Action   = ["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
+        Resource = [for secret in module.secret : secret.arn]
+      },
+      {
+        Effect    = "Allow"
+        Action    = ["kms:Decrypt"]
+        Resource  = [module.key["secrets"].arn]
+        Condition = { StringEquals = { "kms:ViaService" = "secretsmanager.${local.region}.${data.aws_partition.current.dns_suffix}" } }
+      },
+    ]
+  })
 }
 
 module "workload" {

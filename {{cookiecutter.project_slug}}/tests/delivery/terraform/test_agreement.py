@@ -12,9 +12,11 @@ from app.settings import ProbeProcess, Settings
 from dev.delivery.terraform.program import ENVIRONMENTS, FOLDER
 from dev.delivery.terraform.stateful import PREVENTS_DESTROY, PROTECTIONS, STATEFUL
 from dev.environment import ROOT
+from dev.telemetry_policy.places import read
 
 SERVICE = {path.name: path.read_text() for path in (FOLDER / "service").glob("*.tf")}
 MODULES = {path.parent.name: path.read_text() for path in (FOLDER / "modules").glob("*/main.tf")}
+MANIFESTS = "\n".join(path.read_text() for path in sorted((ROOT / "deploy" / "k8s" / "base").glob("*.yaml")))
 PAGE = (ROOT / "docs" / "terraform.md").read_text()
 # What else is given to a process in a file, and is a secret.
 SECRET_FILES = {"APP_PROBE__CLIENT_SECRET_FILE"}
@@ -76,7 +78,7 @@ def test_a_secret_goes_to_workloads_that_exist() -> None:
 def test_what_every_process_needs_each_has() -> None:
     """Settings without a default that are secrets go to each workload that loads all settings."""
     required = {"APP_DATABASE__URL", "APP_BROKER__URL"}
-    loads_all = workloads() - {"probe", "external-secrets"}
+    loads_all = workloads() - {"probe"}
 
     for_all = {
         setting
@@ -88,11 +90,46 @@ def test_what_every_process_needs_each_has() -> None:
 
 
 def test_each_workload_is_a_command() -> None:
-    """`http` is `app serve`; `external-secrets` is the cluster's own."""
-    commands = {*COMMANDS, *CLIENTS, "migrate", "retention"}
+    """`http` is `app serve`."""
+    commands = {*COMMANDS, *CLIENTS, "migrate", "partitions", "retention"}
 
-    assert workloads() - {"external-secrets"} == (commands & workloads()) | {"http"}
+    assert workloads() - {"http"} <= commands
     assert {"serve", "worker", "probe"} <= commands
+
+
+def test_each_workload_is_a_service_account_of_the_manifests() -> None:
+    """Both ways: who has no role is the node."""
+    accounts = set(re.findall(r"^ +serviceAccountName: (\S+)$", MANIFESTS, re.MULTILINE))
+
+    assert accounts == workloads()
+
+
+def test_secrets_have_the_names_of_the_manifests() -> None:
+    """What a manifest asks the store for is there, and goes into the same setting."""
+    asked = re.findall(r"secretKey: (\S+), remoteRef: \{key: [\w-]+/([\w-]+)\}", MANIFESTS)
+    placed = {name: secret["settings"] for name, secret in secrets().items()}
+
+    assert len(asked) >= 6
+    assert [pair for pair in asked if pair[1] not in placed] == []
+    assert [pair for pair in asked if pair[0].startswith("APP_") and pair[0] not in placed[pair[1]]] == []
+    assert placed.keys() - {key for _, key in asked} == {"audit-signing-key"}  # without it nothing is signed
+
+
+@pytest.mark.parametrize("environment", ["staging", "production"])
+def test_the_manifests_write_into_the_buckets(environment: str) -> None:
+    """Under the names that Terraform gives them, and locked for as many days."""
+    folder = ROOT / "deploy" / "k8s" / "overlays" / environment
+    given = dict(line.split("=", 1) for line in (folder / "settings.env").read_text().splitlines())
+    name = given["APP_AUDIT_LOG__EXPORT_URL"].removeprefix("s3://").removesuffix(f"-{environment}-audit")
+    main = (FOLDER / "environments" / environment / "main.tf").read_text()
+    days = {'local.telemetry.log_retention_days["audit"]': str(read().retention_days.logs.audit)}
+
+    locked = dict(re.findall(r"^    (audit|archives) += (\S+)$", main, re.MULTILINE))
+    assert 'name        = "${local.name}-${each.key}"' in SERVICE["data.tf"]
+    assert given["APP_AUDIT_LOG__EXPORT_URL"] == f"s3://{name}-{environment}-audit"
+    assert given["APP_RETENTION__ARCHIVE_URL"] == f"s3://{name}-{environment}-archives"
+    assert given["APP_AUDIT_LOG__RETENTION_DAYS"] == days.get(locked["audit"], locked["audit"])
+    assert given["APP_RETENTION__ARCHIVE_DAYS"] == locked["archives"]
 
 
 def test_a_bucket_is_read_by_who_writes_it() -> None:

@@ -11,8 +11,8 @@ module "push_github" {
   description     = "Pushes images of ${local.service.name}."
   issuer          = "token.actions.githubusercontent.com"
   audience        = "sts.amazonaws.com"
-  subjects        = ["repo:${regex("^https?://[^/]+/(.+?)(?:\\.git)?/?$", local.service.repository)[0]}:ref:refs/heads/main"]
-  subject_pattern = "^repo:[^:/]+/[^:/]+:ref:refs/heads/[^:]+$"
+  subjects        = ["repo:${regex("^https?://[^/]+/(.+?)(?:\\.git)?/?$", local.service.repository)[0]}:environment:registry"]
+  subject_pattern = "^repo:[^:/]+/[^:/]+:environment:registry$"
   rights          = local.push_rights
 }
 

@@ -5,7 +5,7 @@ locals {
 # An account believes an issuer once. Where another service has it already, import it.
 resource "aws_iam_openid_connect_provider" "gitlab" {
   url            = "https://${local.gitlab_host}"
-  client_id_list = ["https://${local.gitlab_host}"]
+  client_id_list = ["sts.amazonaws.com"]
 }
 
 module "push_gitlab" {
@@ -14,9 +14,9 @@ module "push_gitlab" {
   name            = "${local.service.name}-gitlab-push"
   description     = "Pushes images of ${local.service.name}."
   issuer          = local.gitlab_host
-  audience        = "https://${local.gitlab_host}"
-  subjects        = ["project_path:${regex("^https?://[^/]+/(.+?)(?:\\.git)?/?$", local.service.repository)[0]}:ref_type:branch:ref:main"]
-  subject_pattern = "^project_path:[^:]+/[^:/]+:ref_type:branch:ref:[^:]+$"
+  audience        = "sts.amazonaws.com"
+  subjects        = ["project_path:${regex("^https?://[^/]+/(.+?)(?:\\.git)?/?$", local.service.repository)[0]}:ref_type:tag:ref:v*"] # protect these tags
+  subject_pattern = "^project_path:[^:]+/[^:/]+:ref_type:tag:ref:v[*]$"
   rights          = local.push_rights
 }
 

@@ -4,6 +4,15 @@ data "aws_caller_identity" "current" {}
 
 data "aws_partition" "current" {}
 
+locals {
+  # StringLike only where the subject is any release: elsewhere a repository with a longer name would match.
+  exact = !anytrue([for subject in var.subjects : endswith(subject, "*")])
+  claims = {
+    StringEquals = merge({ aud = [var.audience] }, local.exact ? { sub = var.subjects } : {})
+    StringLike   = local.exact ? {} : { sub = var.subjects }
+  }
+}
+
 resource "aws_iam_role" "this" {
   name                 = var.name
   description          = var.description
@@ -17,10 +26,8 @@ resource "aws_iam_role" "this" {
         Principal = { Federated = "arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:oidc-provider/${var.issuer}" }
         Action    = "sts:AssumeRoleWithWebIdentity"
         Condition = {
-          StringEquals = { # never StringLike: a repository with a longer name would match
-            "${var.issuer}:aud" = var.audience
-            "${var.issuer}:sub" = var.subjects
-          }
+          for operator, claims in local.claims : operator => { for claim, values in claims : "${var.issuer}:${claim}" => values }
+          if length(claims) > 0
         }
       },
     ]

@@ -19,11 +19,11 @@ variable "audience" {
 }
 
 variable "subjects" {
-  description = "Which jobs: the `sub` of their tokens, exactly."
+  description = "Which jobs: the `sub` of their tokens. Only the tags of releases may be left open, `:ref:v*`."
   type        = list(string)
 
   validation {
-    condition     = length(var.subjects) > 0 && alltrue([for subject in var.subjects : can(regex(var.subject_pattern, subject)) && !can(regex("[*?]", subject))])
+    condition     = length(var.subjects) > 0 && alltrue([for subject in var.subjects : can(regex(var.subject_pattern, subject)) && !can(regex("[*?]", trimsuffix(subject, ":ref:v*")))])
     error_message = "Each subject must name the repository, and the environment or branch: otherwise any job anywhere may take the role."
   }
 }

@@ -56,12 +56,12 @@ run "an_environment_hangs_together" {
     condition = jsonencode({
       for workload, rights in local.workloads : workload => sort(flatten([for right in rights : right.actions]))
       }) == jsonencode({
-      http             = ["elasticache:Connect"]
-      worker           = ["kms:Decrypt", "kms:GenerateDataKey", "s3:GetObject", "s3:ListBucket", "s3:PutObject", "s3:PutObjectRetention"]
-      retention        = ["kms:Decrypt", "kms:GenerateDataKey", "s3:GetObject", "s3:ListBucket", "s3:PutObject", "s3:PutObjectRetention"]
-      migrate          = []
-      probe            = []
-      external-secrets = ["kms:Decrypt", "secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"]
+      http       = ["elasticache:Connect"]
+      worker     = ["kms:Decrypt", "kms:GenerateDataKey", "s3:GetObject", "s3:ListBucket", "s3:PutObject", "s3:PutObjectRetention"]
+      retention  = ["kms:Decrypt", "kms:GenerateDataKey", "s3:GetObject", "s3:ListBucket", "s3:PutObject", "s3:PutObjectRetention"]
+      migrate    = []
+      partitions = []
+      probe      = []
     })
     error_message = "Rights of a workload differ from what it needs."
   }
@@ -74,19 +74,23 @@ run "an_environment_hangs_together" {
     error_message = "A key is used through the service that it is for."
   }
   assert {
-    condition     = output.settings["worker"].variables["APP_AUDIT_LOG__EXPORT_URL"] == "s3://${var.service.name}-production-audit-2a33349e/audit" && output.settings["worker"].variables["APP_AUDIT_LOG__RETENTION_DAYS"] == "731"
+    condition     = output.settings["worker"].variables["APP_AUDIT_LOG__EXPORT_URL"] == "s3://${var.service.name}-production-audit" && output.settings["worker"].variables["APP_AUDIT_LOG__RETENTION_DAYS"] == "731"
     error_message = "The worker exports the audit log to its bucket, for as long as that locks."
   }
   assert {
-    condition     = output.settings["retention"].variables["APP_RETENTION__ARCHIVE_URL"] == "s3://${var.service.name}-production-archives-2a33349e/archives" && output.settings["retention"].variables["APP_RETENTION__ARCHIVE_DAYS"] == "365"
+    condition     = output.settings["retention"].variables["APP_RETENTION__ARCHIVE_URL"] == "s3://${var.service.name}-production-archives" && output.settings["retention"].variables["APP_RETENTION__ARCHIVE_DAYS"] == "365"
     error_message = "Archives are written to their bucket, for as long as that locks."
   }
   assert {
-    condition     = output.settings["http"].secrets["APP_DATABASE__URL"] == "${var.service.name}/production/database" && !contains(keys(output.settings["http"].secrets), "APP_DATABASE__JOBS_URL")
+    condition     = output.settings["http"].secrets["APP_DATABASE__URL"] == "production/${var.service.name}/database-url" && !contains(keys(output.settings["http"].secrets), "APP_DATABASE__JOBS_URL")
     error_message = "Requests have their login, and no other."
   }
   assert {
-    condition     = length(module.rotation) == 1 && local.rotated == toset(["database", "database-jobs"])
+    condition     = toset(flatten([for statement in jsondecode(aws_iam_policy.secret_reader.policy).Statement : statement.Action])) == toset(["kms:Decrypt", "secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"])
+    error_message = "Who brings secrets to the cluster reads them, and no more."
+  }
+  assert {
+    condition     = length(module.rotation) == 1 && local.rotated == toset(["database-url", "database-jobs-url"])
     error_message = "Logins of the processes must rotate."
   }
   assert {
