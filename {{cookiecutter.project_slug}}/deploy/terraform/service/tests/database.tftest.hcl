@@ -59,7 +59,7 @@ run "what_is_in_the_database_survives_a_mistake_and_is_read_by_nobody" {
     error_message = "No instance may be reached from the internet."
   }
   assert {
-    condition     = aws_db_instance.primary.manage_master_user_password && aws_db_instance.primary.password == null
+    condition     = aws_db_instance.primary.manage_master_user_password == true && aws_db_instance.primary.password == null
     error_message = "The master's password must be made and rotated by RDS."
   }
   assert {
