@@ -127,11 +127,6 @@ def quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def hcl(text: str) -> str:
-    """Return `text` for the inside of double quotes in HCL, where `${` and `%{` begin an expression."""
-    return quoted(text).replace("${", "$${").replace("%{", "%%{")
-
-
 def markdown(text: str) -> str:
     """Return `text` for a line of its own in Markdown, shown as it was typed."""
     text = re.sub(r"([\\`*_\[\]<>#&~])", r"\\\1", text)
@@ -150,7 +145,6 @@ class Answers(Extension):
         filters: dict[str, Callable[..., str]] = {
             "all_checked": all_checked,
             "checked": checked,
-            "hcl": hcl,
             "markdown": markdown,
             "quoted": quoted,
         }

@@ -16,6 +16,18 @@ KEPT_FOR = {
     "renovate.json": ("{{ cookiecutter.ci }}", ("gitlab", "both")),
     "tests/delivery/test_gitlab.py": ("{{ cookiecutter.ci }}", ("gitlab", "both")),
     "deploy/terraform": (CLOUD, ("aws",)),
+    "deploy/terraform/environments/shared/pipeline_github.tf": ("{{ cookiecutter.ci }}", ("github", "both")),
+    "deploy/terraform/environments/shared/pipeline_gitlab.tf": ("{{ cookiecutter.ci }}", ("gitlab", "both")),
+    "deploy/terraform/service/pipeline_github.tf": ("{{ cookiecutter.ci }}", ("github", "both")),
+    "deploy/terraform/service/pipeline_gitlab.tf": ("{{ cookiecutter.ci }}", ("gitlab", "both")),
+    "dev/delivery/terraform": (CLOUD, ("aws",)),
+    "docs/terraform.md": (CLOUD, ("aws",)),
+    "tests/delivery/terraform": (CLOUD, ("aws",)),
+}
+# Lines of files that stay, which end with this mark: they point to what stays only if the answer is one of these.
+MARKED_FILES = ("readiness.toml",)
+MARKED = {
+    "  # cloud: aws": (CLOUD, ("aws",)),
 }
 # What tools leave behind in a template that was worked on.
 LEFTOVERS = (".*_cache", ".dev", ".hypothesis", ".terraform", ".tools", ".venv", "__pycache__")
@@ -49,6 +61,16 @@ def choose() -> None:
             path.unlink()
 
 
+def unmark() -> None:
+    """Delete the lines that point to what was declined."""
+    for path in map(Path, MARKED_FILES):
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        for mark, (answer, accepted) in MARKED.items():
+            if answer not in accepted:
+                lines = [line for line in lines if not line.rstrip("\n").endswith(mark)]
+        path.write_text("".join(lines), encoding="utf-8")
+
+
 def fill_in() -> None:
     """Put the project's name and address where they could not be written."""
     for path in (path for folder in FILLED_IN for path in Path(folder).rglob("*") if path.is_file()):
@@ -67,6 +89,7 @@ def main() -> None:
     for pattern in LEFTOVERS:
         for path in sorted(Path().rglob(pattern)):
             delete(path)
+    unmark()
     fill_in()
     print(f"cd {shlex.quote(str(Path.cwd()))}")
     print("make up       # starts the service, PostgreSQL and NATS here; Ctrl-C stops them")

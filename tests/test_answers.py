@@ -9,7 +9,6 @@ from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
-import hcl2
 import pytest
 import yaml
 from answer_tables import FRIENDLY_TEXTS, HOSTILE
@@ -115,14 +114,14 @@ def test_a_tampered_replay_is_refused(bakery: Bakery, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", FRIENDLY_TEXTS.values(), ids=FRIENDLY_TEXTS)
 def test_text_survives_exactly_into_every_format(bakery: Bakery, text: str) -> None:
-    """A name and a description come back from TOML, YAML, HCL and Markdown as they were typed."""
+    """A name and a description come back from TOML, YAML, JSON and Markdown as they were typed."""
     service = bakery.bake(project_name=text, project_slug="orders", description=text)
 
     assert tomllib.loads((service / "pyproject.toml").read_text())["project"]["description"] == text
     metadata = yaml.safe_load((service / "catalog-info.yaml").read_text())["metadata"]
     assert (metadata["title"], metadata["description"]) == (text, text)
     assert _markdown_lines(service / "README.md")[:2] == [("h1", text), ("p", text)]
-    assert f'description = "{_as_hcl(text)}"' in (service / "deploy/terraform/terraform.tfvars").read_text()
+    assert json.loads((service / "deploy/terraform/service.json").read_text())["description"] == text
     assert f"Copyright (c) the {text} authors" in (service / "LICENSE").read_text()
 
 
@@ -149,9 +148,9 @@ def test_identity_lands_in_every_file_that_needs_it(bakery: Bakery) -> None:
     assert catalogue["spec"]["owner"] == "team.blue_1"
     assert yaml.safe_load((service / "compose.yaml").read_text())["name"] == "orders-2"
     assert "\nOTEL_SERVICE_NAME=orders-2\n" in (service / ".env.example").read_text()
-    identity = hcl2.loads((service / "deploy/terraform/terraform.tfvars").read_text())
-    assert {key: str(value).strip('"') for key, value in identity.items() if key != "description"} == {
-        "service": "orders-2",
+    identity = json.loads((service / "deploy/terraform/service.json").read_text())
+    assert {key: value for key, value in identity.items() if key != "description"} == {
+        "name": "orders-2",
         "owner": "team.blue_1",
         "repository": url,
     }
@@ -175,21 +174,17 @@ def test_the_slug_follows_from_the_name(bakery: Bakery, name: str, slug: str) ->
 def test_terraform_reads_the_description_back(
     bakery: Bakery, tmp_path: Path, unproven: Callable[[str, str], None]
 ) -> None:
-    """The real Terraform evaluates the escaped description to exactly what was typed, for every friendly text."""
+    """The real Terraform reads the description exactly as it was typed, for every friendly text."""
     if shutil.which("terraform") is None:
         unproven("Terraform reads every text back", "install terraform")
         return
-    lines = []
-    for text in FRIENDLY_TEXTS.values():
-        tfvars = (
-            bakery.bake(project_slug="orders", description=text) / "deploy/terraform/terraform.tfvars"
-        ).read_text()
-        lines.append(next(line for line in tfvars.splitlines() if line.startswith("description")).split(" = ", 1)[1])
-    (tmp_path / "main.tf").write_text("locals {\n  texts = [\n    " + ",\n    ".join(lines) + "\n  ]\n}\n")
+    for number, text in enumerate(FRIENDLY_TEXTS.values()):
+        service = bakery.bake(project_slug="orders", description=text)
+        shutil.copy(service / "deploy/terraform/service.json", tmp_path / f"{number:03}.json")
 
     shown = subprocess.run(
         ["terraform", "console"],
-        input="jsonencode(local.texts)\n",
+        input='jsonencode([for name in sort(fileset(".", "*.json")) : jsondecode(file(name)).description])\n',
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -207,7 +202,3 @@ def _markdown_lines(path: Path) -> list[tuple[str, str]]:
         for opening, inline in pairwise(tokens)
         if inline.type == "inline"
     ]
-
-
-def _as_hcl(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)[1:-1].replace("${", "$${").replace("%{", "%%{")

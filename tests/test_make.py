@@ -107,7 +107,9 @@ def test_the_private_folder_may_have_spaces_in_its_path(tmp_path: Path, uv: str)
 @pytest.mark.parametrize("folder", MAKEFILES)
 def test_help_lists_every_target(folder: Path) -> None:
     """`make` alone prints each target with a sentence, without installing anything."""
-    targets = re.findall(r"^\.PHONY: (.+)$", (folder / "Makefile").read_text(), re.MULTILINE)[0].split()
+    makefiles = [folder / "Makefile", *folder.glob("deploy/*/targets.mk")]
+    phony = [re.findall(r"^\.PHONY: (.+)$", path.read_text(), re.MULTILINE)[0] for path in makefiles]
+    targets = " ".join(phony).split()
 
     result = subprocess.run(["make", "--no-print-directory"], cwd=folder, capture_output=True, text=True, check=True)
 

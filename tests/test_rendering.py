@@ -18,7 +18,7 @@ RENDERED = {
     "README.md",
     "catalog-info.yaml",
     "compose.yaml",
-    "deploy/terraform/terraform.tfvars",
+    "deploy/terraform/service.json",
     "pyproject.toml",
 }
 # What stands in these folders of the template, and what the default answers make of it.
@@ -27,6 +27,7 @@ UNANSWERED = {
     b"https://git.example.com/repository": b"https://git.example.com/team-orders/order-service",
     b"unanswered-name": b"order-service",
 }
+CLOUD_ONLY = ("deploy/terraform/", "dev/delivery/terraform/", "docs/terraform.md", "tests/delivery/terraform/")
 CHOICES = [(ci, cloud) for ci in ("github", "gitlab", "both") for cloud in ("aws", "none")]
 # Words that would point a reader to something that was left out.
 VARIANT = ".aws.yml"
@@ -108,7 +109,9 @@ def test_choices_leave_out_exactly_what_was_declined(bakery: Bakery, ci: str, cl
         or (ci == "github" and (name.startswith(".gitlab") or name.endswith(("/gitlab.py", "/test_gitlab.py"))))
         or (ci == "github" and name == "renovate.json")
         or name.endswith(VARIANT)
-        or (name.startswith("deploy/terraform/") and cloud == "none")
+        or (cloud == "none" and name.startswith(CLOUD_ONLY))
+        or (name.endswith("/pipeline_github.tf") and ci == "gitlab")
+        or (name.endswith("/pipeline_gitlab.tf") and ci == "github")
     }
     assert gone == expected
     assert [path for path in service.rglob("*") if path.is_dir() and not any(path.iterdir())] == []

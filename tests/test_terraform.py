@@ -1,55 +1,248 @@
-"""The Terraform of a service is accepted by the real terraform with the real provider."""
+"""The Terraform of a service is accepted by the real one with the real provider, and its tests notice mistakes."""
 
-import os
+import re
 import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from baking import Bakery
+from terraforming import HOW_TO_GET_IT, Terraform
 
-# Where a machine's image may keep providers for work without the registry, beside terraform's own default places.
-_MIRRORS = ("opt/*/*/hashicorp/aws", "usr/share/*/*/hashicorp/aws")
+_PROOF = "terraform validates deploy/terraform"
+# What is broken, how, and what the service's own tests say of it. All at once: a run takes a while. In each test file
+# only what the first test looks at, since terraform leaves out the others after a failure.
+_NOTICED = {
+    "no deletion protection": (
+        "modules/database/main.tf",
+        "  deletion_protection       = true",
+        "  deletion_protection       = false",
+        "Every instance must have deletion protection.",
+    ),
+    "no last snapshot": (
+        "modules/database/main.tf",
+        "  skip_final_snapshot       = false",
+        "  skip_final_snapshot       = true",
+        "A last snapshot and the backups must outlive the database.",
+    ),
+    "unencrypted storage": (
+        "modules/database/main.tf",
+        "  storage_encrypted     = true",
+        "  storage_encrypted     = false",
+        "Storage must be encrypted with our own key.",
+    ),
+    "TLS not forced": (
+        "modules/database/main.tf",
+        'name  = "rds.force_ssl"\n    value = "1"',
+        'name  = "rds.force_ssl"\n    value = "0"',
+        "Connections without TLS must be refused.",
+    ),
+    "a database on the internet": (
+        "modules/database/main.tf",
+        "  publicly_accessible    = false",
+        "  publicly_accessible    = true",
+        "No instance may be reached from the internet.",
+    ),
+    "a master password that stays": (
+        "modules/database/main.tf",
+        "  manage_master_user_password         = true",
+        "  manage_master_user_password         = null",
+        "The master's password must be made and rotated by RDS.",
+    ),
+    "no retention of a log": (
+        "modules/database/main.tf",
+        "  retention_in_days = var.log_retention_days\n",
+        "",
+        "The database's log must have a retention and our own key.",
+    ),
+    "a lock that somebody may lift": (
+        "modules/locked_bucket/main.tf",
+        '"COMPLIANCE"',
+        '"GOVERNANCE"',
+        "Nobody may shorten the retention: COMPLIANCE, for all of its days.",
+    ),
+    "a bucket without versions": (
+        "modules/locked_bucket/main.tf",
+        '"Enabled"\n  }',
+        '"Suspended"\n  }',
+        "The bucket must have object lock, and versions.",
+    ),
+    "a public bucket": (
+        "modules/locked_bucket/main.tf",
+        "  block_public_policy     = true",
+        "  block_public_policy     = false",
+        "The bucket must not be public in any way.",
+    ),
+    "a bucket without TLS": (
+        "modules/locked_bucket/main.tf",
+        '"aws:SecureTransport" = "false"',
+        '"aws:SecureTransport" = "true"',
+        "The bucket's policy must refuse what comes without TLS, and give nothing to anybody.",
+    ),
+    "a rule that only counts": (
+        "modules/firewall/main.tf",
+        "none {} # what the group blocks is blocked",
+        "count {}",
+        "No rule may only count, or let through.",
+    ),
+    "a rule that is gone": (
+        "modules/firewall/main.tf",
+        "    AWSManagedRulesSQLiRuleSet   =",
+        "    AWSManagedRulesLinuxRuleSet  =",
+        "Each rule must be there, the cheap ones first.",
+    ),
+    "a token in the firewall's log": (
+        "modules/firewall/main.tf",
+        '      name = "authorization"',
+        '      name = "accept"',
+        "Tokens and cookies must not be in the log.",
+    ),
+    "any service account": (
+        "modules/workload/main.tf",
+        '"aws:RequestTag/kubernetes-service-account" = var.service_account',
+        '"aws:RequestTag/kubernetes-service-account" = "default"',
+        "The role must be for the pods of this service account in this namespace.",
+    ),
+    "any repository": (
+        "modules/pipeline_role/main.tf",
+        "local.exact ? { sub = var.subjects } : {})",
+        "{})",
+        "The role must be for exactly these jobs.",
+    ),
+    "tags that can be moved": (
+        "modules/registry/main.tf",
+        '"IMMUTABLE"',
+        '"MUTABLE"',
+        "Tags must be immutable.",
+    ),
+    "lines that go with their description": (
+        "modules/log_streams/main.tf",
+        'each.key != "app"',
+        "false",
+        "Audit and security lines must outlive this configuration.",
+    ),
+    "any action": (
+        "service/workloads.tf",
+        'actions   = ["s3:ListBucket"]',
+        'actions   = ["s3:*"]',
+        "A workload's rights name each action and each resource.",
+    ),
+}
+# What `terraform validate` knows by itself, from the provider.
+_INVALID = {
+    "an unknown argument": (
+        "modules/key/main.tf",
+        "  enable_key_rotation     =",
+        "  enable_key_rotations    =",
+        'An argument named "enable_key_rotations" is not expected here. Did you mean "enable_key_rotation"?',
+    ),
+    "a value that is none": (
+        "modules/pipeline_role/main.tf",
+        "max_session_duration = 3600",
+        "max_session_duration = 60",
+        "expected max_session_duration to be in the range (3600 - 43200), got 60",
+    ),
+    "a module that is told too little": (
+        "service/watch.tf",
+        '  logs_key_arn              = module.key["logs"].arn\n',
+        "",
+        'The argument "logs_key_arn" is required',
+    ),
+}
+_KINDS = {
+    "test": (_NOTICED, "test", ["service"]),
+    "validate": (_INVALID, "validate", ["environments/shared", "environments/production"]),
+}
+_Row = tuple[str, str, str, str]
+_Said = Callable[[str], str | None]
 
 
-@pytest.fixture
-def terraform(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run terraform, with a provider mirror if the machine has one."""
-    settings = "disable_checkpoint = true\n"
-    for pattern in _MIRRORS:
-        for provider in Path("/").glob(pattern):
-            settings += (
-                f'provider_installation {{\n  filesystem_mirror {{\n    path = "{provider.parents[2]}"\n  }}\n}}\n'
-            )
-    (tmp_path / "terraformrc").write_text(settings)
-    env = {**os.environ, "TF_CLI_CONFIG_FILE": str(tmp_path / "terraformrc"), "TF_IN_AUTOMATION": "1"}
-
-    def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
-        command = ["terraform", *arguments]
-        return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=300)
-
-    return run
+@pytest.fixture(scope="module")
+def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform | None:
+    """The real one, with the real provider; None where they cannot be had."""
+    program = Terraform(tmp_path_factory.mktemp("terraform"))
+    return program if program.has_provider(tmp_path_factory.mktemp("provider")) else None
 
 
-def test_terraform_accepts_and_tests_the_module(
-    bakery: Bakery,
-    terraform: Callable[..., subprocess.CompletedProcess[str]],
-    unproven: Callable[[str, str], None],
+@pytest.fixture(scope="module")
+def said(bakery: Bakery, terraform: Terraform | None) -> _Said:
+    """Return a function that tells what terraform says of a service in which mistakes were planted."""
+    kept: dict[str, str] = {}
+
+    def ask(kind: str) -> str | None:
+        if terraform is None:
+            return None
+        if kind not in kept:
+            rows, command, roots = _KINDS[kind]
+            folder = planted(bakery.bake(), rows)
+            for root in roots:
+                terraform.init(folder / root)
+                done = terraform.run(command, cwd=folder / root)
+                assert done.returncode == 1
+                kept[kind] = kept.get(kind, "") + done.stdout + done.stderr
+        # Terraform breaks lines where its margin is.
+        return " ".join(re.sub(r"[│╷╵\n]", " ", kept[kind]).split())
+
+    return ask
+
+
+def planted(service: Path, rows: dict[str, _Row]) -> Path:
+    """Return the description of a service, with mistakes in it."""
+    folder = service / "deploy" / "terraform"
+    for file, text, instead, _ in rows.values():
+        whole = (folder / file).read_text()
+        assert text in whole, (file, text)
+        (folder / file).write_text(whole.replace(text, instead, 1))
+    return folder
+
+
+def test_terraform_accepts_and_tests_it(
+    bakery: Bakery, terraform: Terraform | None, unproven: Callable[[str, str], None]
 ) -> None:
-    """Formatted, valid against the provider's schema, and its own tests pass, with hostile text in the variables."""
-    proof = "terraform validates deploy/terraform"
-    if shutil.which("terraform") is None:
-        unproven(proof, "install terraform >= 1.11")
+    """Formatted, valid against the provider's schema, and its own tests pass, with hostile text in the answers."""
+    if terraform is None:
+        unproven(_PROOF, HOW_TO_GET_IT)
         return
-    module = bakery.bake(description='Prend "des" <commandes>: 100% ${sûr} %{if} \\ #1') / "deploy" / "terraform"
-    if terraform("init", "-backend=false", "-input=false", cwd=module).returncode != 0:
-        unproven(proof, "let `terraform init` reach a registry, or a mirror that holds hashicorp/aws 5")
-        return
+    folder = bakery.bake(description='Prend "des" <commandes>: 100% ${sûr} %{if} \\ #1', ci="both") / "deploy/terraform"
+    number = sum(path.read_text().count('\nrun "') for path in folder.rglob("*.tftest.hcl"))
 
-    steps = {name: terraform(*name.split(), cwd=module) for name in ("fmt -check -diff", "validate", "test")}
+    steps = {"format": terraform.run("fmt", "-check", "-recursive", "-diff", cwd=folder)}
+    for environment in ("shared", "production"):  # staging is applied, in test_terraform_cloud.py
+        terraform.init(folder / "environments" / environment)
+        steps[environment] = terraform.run("validate", cwd=folder / "environments" / environment)
+    terraform.init(folder / "service")
+    steps["tests"] = terraform.run("test", cwd=folder / "service")
 
     assert {name: step.returncode for name, step in steps.items()} == dict.fromkeys(steps, 0), [
         step.stdout + step.stderr for step in steps.values()
     ]
-    assert "8 passed, 0 failed" in steps["test"].stdout
+    assert number >= 25
+    assert f"{number} passed, 0 failed" in steps["tests"].stdout
+
+
+def test_terraform_accepts_who_is_called(
+    service: Path, tmp_path: Path, terraform: Terraform | None, unproven: Callable[[str, str], None]
+) -> None:
+    """What is described for PagerDuty is valid against its provider's schema, where that can be had."""
+    folder = shutil.copytree(service / "deploy" / "terraform", tmp_path / "terraform") / "pagerduty"
+    if terraform is None or terraform.run("init", "-backend=false", cwd=folder).returncode != 0:
+        unproven(f"{_PROOF}/pagerduty", "let `terraform init` reach a registry that holds PagerDuty/pagerduty 3")
+        return
+
+    valid = terraform.run("validate", cwd=folder)
+
+    assert valid.returncode == 0, valid.stdout + valid.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [pytest.param(kind, row[3], id=name) for kind, (rows, _, _) in _KINDS.items() for name, row in rows.items()],
+)
+def test_a_mistake_is_noticed(said: _Said, unproven: Callable[[str, str], None], kind: str, message: str) -> None:
+    """Each mistake that was planted is told by its own sentence."""
+    text = said(kind)
+
+    if text is None:
+        unproven(_PROOF, HOW_TO_GET_IT)
+        return
+    assert message in text

@@ -25,7 +25,7 @@ class ScanFailed(Exception):
 class Exemption(Part):
     """What is allowed although a policy forbids it."""
 
-    id: str = Field(pattern=r"^KSV-\d{4}$")
+    id: str = Field(pattern=r"^KSV-\d{4,5}$")
     objects: tuple[str, ...] = Field(min_length=1, strict=False)
     """Such as Deployment/waf; `*` stands for anything."""
     because: Sentence

@@ -19,7 +19,7 @@ MARKED = [
     ROOT / "deploy" / "k8s" / "base" / "monitoring.yaml",
 ]
 # Where the service was made for a cloud, this folder is there; where it was not, neither are its values.
-CLOUD_VALUES = [folder.parent / "telemetry.auto.tfvars.json" for folder in ROOT.glob("deploy/*/log_streams.tf")]
+CLOUD_VALUES = [module.parents[1] / "telemetry.json" for module in ROOT.glob("deploy/*/modules/log_streams")]
 
 
 def read() -> Policy:

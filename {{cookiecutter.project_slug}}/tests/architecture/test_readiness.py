@@ -45,7 +45,8 @@ def test_named_files_exist(point: dict[str, Any]) -> None:
 @POINT
 def test_named_proofs_exist(point: dict[str, Any]) -> None:
     """Each proof is a test that pytest collects, a target of the Makefile, or a command of the service."""
-    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    makefiles = [ROOT / "Makefile", *ROOT.glob("deploy/*/targets.mk")]
+    targets = [name for path in makefiles for name in re.findall(r"^([a-z-]+):", path.read_text(), re.MULTILINE)]
     commands = {*(f"make {target}" for target in targets), *(f"app {name}" for name in (*cli.COMMANDS, *cli.CLIENTS))}
 
     assert [proof for proof in point["proofs"] if proof not in commands and not _is_test(proof)] == []

@@ -1,12 +1,9 @@
-resource "aws_kms_key" "registry" {
-  description             = "Images of ${var.service}. ${var.description}"
-  enable_key_rotation     = true
-  deletion_window_in_days = 30 # images are unreadable without the key: leave time to notice
-}
+# One registry for all environments: what was tried in staging is what runs in production, byte for byte.
 
-resource "aws_kms_alias" "registry" {
-  name          = "alias/${var.service}-registry"
-  target_key_id = aws_kms_key.registry.key_id
+module "key" {
+  source      = "../key"
+  name        = "${var.service}-registry"
+  description = "Images of ${var.service}. ${var.description}"
 }
 
 resource "aws_ecr_repository" "service" {
@@ -19,7 +16,11 @@ resource "aws_ecr_repository" "service" {
 
   encryption_configuration {
     encryption_type = "KMS"
-    kms_key         = aws_kms_key.registry.arn
+    kms_key         = module.key.arn
+  }
+
+  lifecycle {
+    prevent_destroy = true # without images there is no way back
   }
 }
 
@@ -53,7 +54,12 @@ resource "aws_ecr_lifecycle_policy" "service" {
   })
 }
 
-output "registry_url" {
+output "url" {
   description = "Where images are pushed to."
   value       = aws_ecr_repository.service.repository_url
+}
+
+output "arn" {
+  description = "Of the registry."
+  value       = aws_ecr_repository.service.arn
 }

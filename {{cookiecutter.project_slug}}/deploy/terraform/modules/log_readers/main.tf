@@ -1,10 +1,10 @@
 # One role per kind of reader, with the streams that the telemetry policy gives it. Nobody can take a role before
-# `log_reader_principals` says who: without principals there is no role.
+# `principals` says who: without principals there is no role.
 
-resource "aws_iam_role" "log_reader" {
+resource "aws_iam_role" "reader" {
   for_each = {
-    for role, access in var.log_access : role => access
-    if contains(access.environments, var.environment) && length(lookup(var.log_reader_principals, role, [])) > 0
+    for role, access in var.access : role => access
+    if contains(access.environments, var.environment) && length(lookup(var.principals, role, [])) > 0
   }
 
   name                 = "${var.service}-${var.environment}-logs-${replace(each.key, "_", "-")}"
@@ -16,15 +16,15 @@ resource "aws_iam_role" "log_reader" {
     Statement = [
       {
         Effect    = "Allow"
-        Principal = { AWS = var.log_reader_principals[each.key] }
+        Principal = { AWS = var.principals[each.key] }
         Action    = "sts:AssumeRole"
       },
     ]
   })
 }
 
-resource "aws_iam_role_policy" "log_reader" {
-  for_each = aws_iam_role.log_reader
+resource "aws_iam_role_policy" "reader" {
+  for_each = aws_iam_role.reader
 
   name = "read-log-streams"
   role = each.value.id
@@ -43,8 +43,7 @@ resource "aws_iam_role_policy" "log_reader" {
           "logs:StartQuery",
         ]
         Resource = flatten([
-          for stream in var.log_access[each.key].streams :
-          [aws_cloudwatch_log_group.stream[stream].arn, "${aws_cloudwatch_log_group.stream[stream].arn}:*"]
+          for stream in var.access[each.key].streams : [var.stream_arns[stream], "${var.stream_arns[stream]}:*"]
         ])
       },
       {
@@ -58,7 +57,7 @@ resource "aws_iam_role_policy" "log_reader" {
   })
 }
 
-output "log_reader_role_arns" {
+output "role_arns" {
   description = "Roles to take, by kind of reader."
-  value       = { for role, resource in aws_iam_role.log_reader : role => resource.arn }
+  value       = { for role, resource in aws_iam_role.reader : role => resource.arn }
 }

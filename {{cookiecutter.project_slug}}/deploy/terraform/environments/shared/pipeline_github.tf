@@ -1,0 +1,22 @@
+# An account believes an issuer once. Where another service has it already, import it.
+resource "aws_iam_openid_connect_provider" "github" {
+  url            = "https://token.actions.githubusercontent.com"
+  client_id_list = ["sts.amazonaws.com"]
+}
+
+module "push_github" {
+  source = "../../modules/pipeline_role"
+
+  name            = "${local.service.name}-github-push"
+  description     = "Pushes images of ${local.service.name}."
+  issuer          = "token.actions.githubusercontent.com"
+  audience        = "sts.amazonaws.com"
+  subjects        = ["repo:${regex("^https?://[^/]+/(.+?)(?:\\.git)?/?$", local.service.repository)[0]}:environment:registry"]
+  subject_pattern = "^repo:[^:/]+/[^:/]+:environment:registry$"
+  rights          = local.push_rights
+}
+
+output "github_push_role_arn" {
+  description = "Role of the job in GitHub Actions that pushes images."
+  value       = module.push_github.arn
+}

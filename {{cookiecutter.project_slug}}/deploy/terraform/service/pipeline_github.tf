@@ -1,0 +1,24 @@
+# Jobs of GitHub Actions that run for this environment; who may run such jobs is said in the repository's settings.
+
+locals {
+  github_repository = regex("^https?://[^/]+/(.+?)(?:\\.git)?/?$", var.service.repository)[0]
+}
+
+module "pipeline_github" {
+  for_each = local.pipeline_roles
+  source   = "../modules/pipeline_role"
+
+  name            = "${local.name}-github-${each.key}"
+  description     = each.value.description
+  issuer          = "token.actions.githubusercontent.com"
+  audience        = "sts.amazonaws.com"
+  subjects        = ["repo:${local.github_repository}:environment:${var.environment}"]
+  subject_pattern = "^repo:[^:/]+/[^:/]+:environment:[^:]+$"
+  rights          = each.value.rights
+  policy_arns     = each.value.policy_arns
+}
+
+output "github_role_arns" {
+  description = "Roles of jobs in GitHub Actions."
+  value       = { for name, role in module.pipeline_github : name => role.arn }
+}
