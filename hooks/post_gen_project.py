@@ -15,6 +15,8 @@ KEPT_FOR = {
     "dev/delivery/ci/gitlab.py": ("{{ cookiecutter.ci }}", ("gitlab", "both")),
     "renovate.json": ("{{ cookiecutter.ci }}", ("gitlab", "both")),
     "tests/delivery/test_gitlab.py": ("{{ cookiecutter.ci }}", ("gitlab", "both")),
+    ".github/workflows/terraform.yml": (CLOUD, ("aws",)),
+    ".gitlab/terraform.yml": (CLOUD, ("aws",)),
     "deploy/terraform": (CLOUD, ("aws",)),
     "deploy/terraform/environments/shared/pipeline_github.tf": ("{{ cookiecutter.ci }}", ("github", "both")),
     "deploy/terraform/environments/shared/pipeline_gitlab.tf": ("{{ cookiecutter.ci }}", ("gitlab", "both")),

@@ -27,7 +27,10 @@ UNANSWERED = {
     b"https://git.example.com/repository": b"https://git.example.com/team-orders/order-service",
     b"unanswered-name": b"order-service",
 }
-CLOUD_ONLY = ("deploy/terraform/", "dev/delivery/terraform/", "docs/terraform.md", "tests/delivery/terraform/")
+CLOUD_ONLY = (
+    *(".github/workflows/terraform.yml", ".gitlab/terraform.yml"),
+    *("deploy/terraform/", "dev/delivery/terraform/", "docs/terraform.md", "tests/delivery/terraform/"),
+)
 CHOICES = [(ci, cloud) for ci in ("github", "gitlab", "both") for cloud in ("aws", "none")]
 # Words that would point a reader to something that was left out.
 VARIANT = ".aws.yml"

@@ -1,4 +1,5 @@
-# Jobs of GitHub Actions that run for this environment; who may run such jobs is said in the repository's settings.
+# Jobs of GitHub Actions that run for this environment; who may run such jobs is said in the repository's settings. The one
+# that looks for drift has an environment of its own, such as `production-drift`, as nobody approves it each night.
 
 locals {
   github_repository = regex("^https?://[^/]+/(.+?)(?:\\.git)?/?$", var.service.repository)[0]
@@ -12,7 +13,7 @@ module "pipeline_github" {
   description     = each.value.description
   issuer          = "token.actions.githubusercontent.com"
   audience        = "sts.amazonaws.com"
-  subjects        = ["repo:${local.github_repository}:environment:${var.environment}"]
+  subjects        = ["repo:${local.github_repository}:environment:${var.environment}${each.value.of_releases ? "" : "-drift"}"]
   subject_pattern = "^repo:[^:/]+/[^:/]+:environment:[^:]+$"
   rights          = each.value.rights
   policy_arns     = each.value.policy_arns

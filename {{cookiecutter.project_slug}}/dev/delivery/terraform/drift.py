@@ -2,7 +2,8 @@
 
     python -m dev.delivery.terraform.drift production --report drift.md
 
-Exit status: 0 no difference, 2 there are some, 1 it could not be seen. Standard output is the issue's title.
+Exit status: 0 no difference, 2 there are some, 1 it could not be seen, or no issue be opened where one was wanted.
+Standard output is the issue's title.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from dev.delivery.issues import NotOpened, open_once
 from dev.delivery.terraform.program import ENVIRONMENTS, FOLDER, Parser, TerraformFailed, init, terraform
 from dev.delivery.tools import ToolMissing
 
@@ -35,6 +37,7 @@ def main(words: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("environment", choices=ENVIRONMENTS)
     parser.add_argument("--report", type=Path, default=Path("drift.md"), help="Markdown; default %(default)s")
+    parser.add_argument("--open-issue", action="store_true", help="in the system that runs this, unless there is one")
     arguments = parser.parse_args(words)
     try:
         plan = seen(FOLDER / "environments" / arguments.environment)
@@ -47,6 +50,12 @@ def main(words: Sequence[str] | None = None) -> int:
     title, text = report(arguments.environment, plan)
     arguments.report.write_text(text)
     print(title)
+    if arguments.open_issue:
+        try:
+            print(open_once(title, text), file=sys.stderr)
+        except NotOpened as exc:
+            print(f"drift: {exc}", file=sys.stderr)
+            return 1
     return 2
 
 

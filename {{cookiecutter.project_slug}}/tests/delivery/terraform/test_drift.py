@@ -1,5 +1,7 @@
 """What differs from its description is reported: by name, without values, and the same each time."""
 
+import os
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -95,3 +97,37 @@ def test_an_unknown_environment_is_an_error_and_no_drift() -> None:
         drift.main(["prodution"])
 
     assert ended.value.code == 1
+
+
+@pytest.mark.parametrize(
+    ("found", "token", "expected"),
+    [
+        pytest.param(plan(OPENED), "given", (2, "opened https://example.com/1"), id="opened"),
+        pytest.param(plan(OPENED), "", (1, "is not set"), id="no token"),
+        pytest.param(None, "", (0, ""), id="no drift"),
+    ],
+)
+def test_an_issue_is_opened_where_one_is_wanted(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    found: Any,  # noqa: ANN401 - a plan
+    token: str,
+    expected: tuple[int, str],
+) -> None:
+    """With the report; that there is none, although there is drift, is an error."""
+    opened = []
+
+    def open_issue(title: str, text: str) -> str:
+        opened.append((title, text))
+        return "https://example.com/1"
+
+    system = SimpleNamespace(TOKEN="A_TOKEN", open_issue=open_issue)
+    monkeypatch.setattr("dev.delivery.issues.systems", lambda: [system])
+    monkeypatch.setattr(drift, "seen", lambda _: found)
+    monkeypatch.setenv("A_TOKEN", token)
+
+    ended = drift.main(["production", "--report", os.devnull, "--open-issue"])
+
+    assert ended == expected[0]
+    assert expected[1] in capsys.readouterr().err
+    assert opened == ([report("production", found)] if ended == 2 else [])
