@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from baking import Bakery
+from baking import ROOT, Bakery
 
 pytestmark = pytest.mark.xdist_group("service")
 
@@ -62,6 +62,23 @@ def test_what_is_delivered_is_sound_for_every_choice(bakery: Bakery, equipped: P
             timeout=300,
         )
         assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_templates_own_workflow_is_sound(equipped: Path) -> None:
+    """It is held to what the workflows of a service are held to."""
+    assert _make("delivery-tools", equipped).returncode == 0
+    code = "import sys, pathlib; from dev.delivery.ci import github; print(*github.look(pathlib.Path(sys.argv[1])))"
+
+    result = subprocess.run(
+        [equipped / ".venv/bin/python", "-c", code, str(ROOT)],
+        cwd=equipped,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+
+    assert (result.returncode, result.stdout) == (0, "\n"), result.stdout + result.stderr
 
 
 def _make(target: str, service: Path) -> subprocess.CompletedProcess[str]:
