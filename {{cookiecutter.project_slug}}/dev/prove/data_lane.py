@@ -1,10 +1,13 @@
-"""A lane with all that data is kept in: a replica that reads go to, an export of the audit log, and archives."""
+"""A lane with all that data is kept in: a replica that reads go to, an export of the audit log, archives; and flags."""
 
 import asyncio
 import json
+import sys
 from pathlib import Path
 
 from dev.environment import database_variables
+from dev.flag_server import TOKEN
+from dev.nats import free_port
 from dev.postgres import PostgreSQL
 from dev.process import Process
 from dev.prove.customers import PER_SECOND
@@ -19,7 +22,13 @@ class DataLane(Lane):
     ) -> None:
         """Nothing starts here."""
         self.export, self.archives = folder / "export", folder / "archives"
+        self.flags: Process | None = None
+        self._flags_port = free_port()
         settings = {
+            "APP_FEATURE_FLAGS__URL": f"http://127.0.0.1:{self._flags_port}/api",
+            "APP_FEATURE_FLAGS__TOKEN": TOKEN,
+            "APP_FEATURE_FLAGS__POLL_SECONDS": "0.5",
+            "APP_FEATURE_FLAGS__TIMEOUT_SECONDS": "0.5",
             "APP_AUDIT_LOG__EXPORT_URL": self.export.as_uri(),
             "APP_AUDIT_LOG__EXPORT_SECONDS": "0.6",
             "APP_AUDIT_LOG__SEAL_SECONDS": "0.2",
@@ -37,7 +46,8 @@ class DataLane(Lane):
         return self._standby
 
     async def furnish(self) -> None:
-        """Start a replica, and let reads go to it."""
+        """Start a replica, and let reads go to it; start a flag server."""
+        self.start_flags()
         self._standby = await asyncio.to_thread(self.postgres.replica, self._folder / "standby")
         await self.start_standby()
         # Otherwise it looks for a primary that has come back no more often than each five seconds.
@@ -45,6 +55,10 @@ class DataLane(Lane):
         self.standby.execute("SELECT pg_reload_conf()")
         url = database_variables(self.standby.url(self._database))["APP_DATABASE__URL"]
         self._environment["APP_REPLICAS__URLS"] = json.dumps([url])
+
+    def start_flags(self) -> None:
+        """Start the flag server."""
+        self.flags = self._start("flags", (sys.executable, "-m", "dev.flag_server", "--port", str(self._flags_port)))
 
     async def start_primary(self) -> None:
         """Start PostgreSQL, as a platform does when it has ended."""

@@ -12,9 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.kit.clock import Clock, SystemClock
 from app.kit.db import Base, DatabaseSettings, create_engine, ping
+from app.orders import flags as order_flags  # domain: orders
 from app.orders.payments import HttpPaymentProvider  # domain: orders
 from app.orders.service import Orders  # domain: orders
-from app.patterns import database_telemetry, metrics, migrations, structured_logging, tenancy, tracing
+from app.patterns import database_telemetry, feature_flags, metrics, migrations, structured_logging, tenancy, tracing
+from app.patterns.feature_flags import FeatureFlags
 from app.patterns.health import Health
 from app.patterns.outbound_telemetry import MeasuredClient
 from app.patterns.outbox import Notifier
@@ -59,9 +61,19 @@ async def open_resources(settings: Settings, provider: TracerProvider, *, role: 
     ]
     http_client = MeasuredClient(known_hosts=known_hosts, provider=provider, event_hooks={"request": [add_request_id]})
     payments = HttpPaymentProvider(http_client, settings.payments)  # domain: orders
+    flags = FeatureFlags(
+        [
+            *order_flags.REGISTERED,  # domain: orders
+        ],
+        settings.feature_flags,
+        service=settings.service,
+        env=settings.env,
+        clock=clock,
+    )
     try:
         async with (
             _open_reads(settings, provider, engine, clock) as reads,
+            feature_flags.running(flags, settings.feature_flags),
             metrics.watched_event_loop(clock),
             Notifier(engine),  # whoever commits events wakes the relays, a settlement in the worker too
         ):
@@ -69,7 +81,7 @@ async def open_resources(settings: Settings, provider: TracerProvider, *, role: 
                 engine=engine,
                 http_client=http_client,
                 reads=reads,
-                orders=Orders(engine, payments, clock, settings.orders, reads=reads),  # domain: orders
+                orders=Orders(engine, payments, clock, settings.orders, reads=reads, features=flags),  # domain: orders
             )
     finally:
         await http_client.aclose()

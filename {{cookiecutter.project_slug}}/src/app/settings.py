@@ -14,6 +14,7 @@ from app.orders.payments import PaymentSettings  # domain: orders
 from app.orders.service import OrderSettings  # domain: orders
 from app.patterns.audit_log import AuditLogSettings
 from app.patterns.authentication import AuthenticationSettings
+from app.patterns.feature_flags import FeatureFlagSettings
 from app.patterns.idempotency import IdempotencySettings
 from app.patterns.inbox import ConsumerSettings, InboxSettings
 from app.patterns.migrations import MigrationSettings
@@ -102,6 +103,7 @@ class Settings(ProcessSettings):
     inbox: InboxSettings = Field(InboxSettings(), validate_default=True)
     orders: OrderSettings = OrderSettings()  # domain: orders
     audit_log: AuditLogSettings = AuditLogSettings()
+    feature_flags: FeatureFlagSettings = FeatureFlagSettings()
     idempotency: IdempotencySettings = IdempotencySettings()
     migrations: MigrationSettings = MigrationSettings()
     partitions: PartitionSettings = PartitionSettings()

@@ -15,6 +15,7 @@ KNOWS_STATUSES = {
     "src/app/kit/asgi.py": "knows what the server sends when nobody has answered, and tells our failures from refusals",
     "src/app/kit/problems.py": "errors become answers here",
     "src/app/main.py": "says which errors are more than their category",
+    "src/app/patterns/feature_flags/polling.py": "tells rules from other answers of the flag server",
     "src/app/patterns/health.py": "a probe's answer is its status",
     "src/app/patterns/outbound_telemetry.py": "tells refusals of others from their answers",
     "src/app/patterns/synthetic_journey/steps.py": "tells the answer that a customer needs from others",

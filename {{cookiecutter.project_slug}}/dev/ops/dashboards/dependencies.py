@@ -16,6 +16,7 @@ def dashboard(sources: Sources) -> Dashboard:
             Row("Do they work?", _health(sources)),
             Row("Calls", _calls()),
             Row("What follows", _consequences()),
+            Row("Feature flags", _flags(sources)),
         ),
     )
 
@@ -99,5 +100,38 @@ def _consequences() -> tuple[Panel, ...]:
             ),
             unit="ops",
             width=12,
+        ),
+    )
+
+
+def _flags(sources: Sources) -> tuple[Panel, ...]:
+    return (
+        Panel(
+            title="Since the flag server's last word",
+            answers="Does a switch that is thrown now arrive? Above the line it does not; what was known last goes on.",
+            queries=(
+                Query(
+                    expr=f"time() - min by (job) (feature_flags_last_fetch_timestamp_seconds{{{OWN}}} > 0)",
+                    legend="{{job}}",
+                    may_be_empty="there is no flag server",
+                ),
+            ),
+            unit="s",
+            lines=(sources.line("FeatureFlagsStale", "age"),),
+            alerts=("FeatureFlagsStale",),
+        ),
+        Panel(
+            title="Questions to the flag server per second",
+            answers="Does it answer, and if not, how does it fail?",
+            queries=(Query(expr=rate("feature_flags_fetches_total", by="outcome"), legend="{{outcome}}"),),
+            unit="ops",
+        ),
+        Panel(
+            title="Answers per second, by flag",
+            answers="Which flags are asked for, and what do they say? After a change, whether it has arrived.",
+            queries=(
+                Query(expr=rate("feature_flag_evaluations_total", by="flag, variant"), legend="{{flag}}: {{variant}}"),
+            ),
+            unit="ops",
         ),
     )

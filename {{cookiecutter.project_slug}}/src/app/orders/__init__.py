@@ -8,5 +8,6 @@ payments.py    the port to the payment provider, and its HTTP client
 settlement.py  what the worker does for orders that the provider left open
 timeline.py    what the consumer of our own events does
 events.py      what we announce
+flags.py       what is released or stopped at run time
 probe.py       what a customer does, tried from outside
 """

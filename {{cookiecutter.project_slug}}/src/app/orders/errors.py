@@ -8,9 +8,11 @@ Invalid
 └── InvalidCursor        the page token was not made by this API
 Forbidden
 └── PaymentRefused       the provider said no; the order is kept as `refused`
+Unavailable
+└── OrdersStopped        whoever operates the service has stopped new orders
 """
 
-from app.kit.errors import Conflict, Forbidden, Invalid, NotFound
+from app.kit.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 
 
 class OrderNotFound(NotFound):
@@ -39,3 +41,10 @@ class PaymentRefused(Forbidden):
 
     code = "payment_refused"
     title = "Payment refused"
+
+
+class OrdersStopped(Unavailable):
+    """New orders are refused by a switch that was thrown on purpose; nothing was written."""
+
+    code = "orders_stopped"
+    title = "New orders are stopped"

@@ -16,14 +16,17 @@ from app.kit.context import Context, bind
 from app.kit.db import transaction
 from app.kit.errors import Unavailable
 from app.kit.ids import uuid7
-from app.orders import audit, events, queries, telemetry
+from app.orders import audit, events, flags, queries, telemetry
+from app.orders.errors import OrdersStopped
 from app.orders.models import Order, OrderState, TimelineEntry
 from app.orders.payments import Decision, PaymentProvider, PaymentsUnavailable
 from app.patterns import outbox
+from app.patterns.feature_flags import FixedFlags, Flags
 from app.patterns.idempotency import UNKEYED, Once
 from app.patterns.read_replicas import ReadReplicas
 from app.patterns.tenancy import across_tenants
 
+_STOPPED_SECONDS = 60  # what an incident lasts at least; clients that obey come back without a rush
 _log = structlog.get_logger(__name__)
 _tracer = trace.get_tracer(__name__)
 
@@ -50,12 +53,14 @@ class Orders:
         settings: OrderSettings,
         *,
         reads: ReadReplicas | None = None,
+        features: Flags | None = None,
     ) -> None:
         self._engine = engine
         self._reads = reads or ReadReplicas(engine)
         self._payments = payments
         self._clock = clock
         self._settings = settings
+        self._features = features or FixedFlags()
 
     async def place(
         self, tenant: str, *, currency: str, items: list[dict[str, Any]], once: Once[Order] = UNKEYED
@@ -65,28 +70,34 @@ class Orders:
         The provider is asked between two transactions: a slow provider holds no database connection. If this process
         dies in between, the order is found open by the worker, which asks again; the provider knows the order's id.
         `once` notes the order in the first transaction and the answer in the second: a retry finds one or the other.
+
+        Raises:
+            OrdersStopped: somebody has thrown the switch.
         """
         now = self._clock.now()
+        in_background = self._features.is_on(flags.PAID_IN_BACKGROUND)
+        settle_after = timedelta(seconds=0 if in_background else self._settings.settle_after_seconds)
         order = Order.receive(
             uuid7(),
             tenant_id=tenant,
             currency=currency,
             items=items,
             at=now,
-            settle_after=now + timedelta(seconds=self._settings.settle_after_seconds),
+            settle_after=now + settle_after,
         )
         async with transaction(self._engine) as session:
             earlier = await once.begin(session, str(order.id))
             if earlier is not None:
                 return await self._look(session, tenant, UUID(earlier), once)
+            if self._features.is_on(flags.NEW_ORDERS_STOPPED):  # after a look at the key: a retry is no new order
+                raise OrdersStopped("No new orders are taken at the moment.", retry_after_seconds=_STOPPED_SECONDS)
             session.add(order)
+        if in_background:
+            return await self._left_open(order, once)
         try:
             return await self._authorise(order, once)
         except PaymentsUnavailable:
-            if once is not UNKEYED:
-                async with transaction(self._engine) as session:
-                    await once.release(session)
-            return order
+            return await self._left_open(order, once)
 
     async def get(self, tenant: str, order_id: UUID) -> tuple[Order, Sequence[TimelineEntry]]:
         """Return one order and what is known to have happened to it.
@@ -160,6 +171,13 @@ class Orders:
             except Unavailable as exc:
                 telemetry.SETTLEMENTS_POSTPONED.inc()
                 _log.warning("orders.settlement_postponed", order_id=str(order.id), reason=exc.code)
+
+    async def _left_open(self, order: Order, once: Once[Order]) -> Order:
+        """Return an order that the worker will settle."""
+        if once is not UNKEYED:
+            async with transaction(self._engine) as session:
+                await once.release(session)
+        return order
 
     async def _look(self, session: AsyncSession, tenant: str, order_id: UUID, once: Once[Order]) -> Order:
         """Return the order of a request that did not live to answer; a retry may look, and the worker settles."""

@@ -1,0 +1,106 @@
+"""The task that asks the flag server for new rules. Nobody waits for it."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import structlog
+
+from app.kit.clock import Clock
+
+from . import telemetry
+from .files import keep
+from .rules import MalformedRules, Rules
+from .settings import FeatureFlagSettings
+
+_SPECIFICATION = "5.2.0"  # of Unleash's clients: with it, the server sends segments beside the flags
+_log = structlog.get_logger(__name__)
+
+
+class FetchFailed(Exception):
+    """No usable answer came."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Polling:
+    """Asks all the time, passes on what is new, and keeps it in `cache`."""
+
+    def __init__(
+        self,
+        settings: FeatureFlagSettings,
+        *,
+        client: httpx.AsyncClient,
+        clock: Clock,
+        service: str,
+        use: Callable[[Rules], None],
+        cache: Path | None,
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._clock = clock
+        self._use = use
+        self._cache = cache
+        self._headers = {"Unleash-AppName": service, "Unleash-Client-Spec": _SPECIFICATION}
+        if settings.token:
+            self._headers["Authorization"] = settings.token.get_secret_value()
+        self._etag = self._document = ""
+        self._failing = ""
+        """Why the last question failed; told when that changes, and not each time."""
+
+    async def run(self) -> None:
+        """Ask until cancelled."""
+        while True:
+            await self.ask()
+            await self._clock.sleep(self._settings.poll_seconds)
+
+    async def ask(self) -> None:
+        """Ask once; a failure is told, and changes nothing."""
+        try:
+            changed = await self._fetch()
+        except FetchFailed as exc:
+            telemetry.FETCHES.labels(exc.reason).inc()
+            if self._failing != exc.reason:
+                _log.warning("feature_flags.fetch_failed", reason=exc.reason)
+            self._failing = exc.reason
+            return
+        telemetry.FETCHES.labels("changed" if changed else "unchanged").inc()
+        telemetry.LAST_FETCH.set(self._clock.now().timestamp())
+        if self._failing:
+            _log.info("feature_flags.fetched_again", reason=self._failing)
+        self._failing = ""
+        if self._cache:
+            await self._keep(self._cache, changed=changed)
+
+    async def _fetch(self) -> bool:
+        headers = {**self._headers, "If-None-Match": self._etag} if self._etag else self._headers
+        try:
+            # httpx limits each step; a server that sends a byte now and then would hold it for ever.
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                response = await self._client.get(f"{self._settings.url}/client/features", headers=headers)
+        except (TimeoutError, httpx.TimeoutException) as exc:
+            raise FetchFailed("timeout") from exc
+        except httpx.RequestError as exc:
+            raise FetchFailed("unreachable") from exc
+        if response.status_code == httpx.codes.NOT_MODIFIED and self._etag:
+            return False
+        if response.status_code != httpx.codes.OK:
+            raise FetchFailed("refused")
+        try:
+            rules = Rules(response.text)
+        except MalformedRules as exc:
+            raise FetchFailed("malformed") from exc
+        self._use(rules)
+        self._document, self._etag = response.text, response.headers.get("etag", "")
+        return True
+
+    async def _keep(self, cache: Path, *, changed: bool) -> None:
+        try:
+            # Off the event loop, and not for ever: a disk that hangs must hold neither requests nor the next question.
+            async with asyncio.timeout(self._settings.timeout_seconds):
+                await asyncio.to_thread(keep, cache, self._document, changed=changed)
+        except TimeoutError:
+            _log.warning("feature_flags.cache_not_written", reason="TimeoutError")
