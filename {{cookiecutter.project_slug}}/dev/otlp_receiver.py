@@ -34,6 +34,8 @@ class ReceivedSpan:
     span_id: str
     parent_id: str
     attributes: dict[str, str]
+    events: list[tuple[str, dict[str, str]]]
+    """Names and attributes."""
     links: list[str]
     """Ids of the spans that this one refers to."""
     began_ns: int
@@ -87,6 +89,7 @@ def _received(span: Span, service: str) -> ReceivedSpan:
         span_id=span.span_id.hex(),
         parent_id=span.parent_span_id.hex(),
         attributes=_attributes(span.attributes),
+        events=[(event.name, _attributes(event.attributes)) for event in span.events],
         links=[link.span_id.hex() for link in span.links],
         began_ns=span.start_time_unix_nano,
         ended_ns=span.end_time_unix_nano,
