@@ -8,7 +8,8 @@ from types import ModuleType
 import pytest
 
 from app.kit.clock import SystemClock
-from app.patterns.feature_flags import KillSwitch, ReleaseFlag, overdue
+from app.patterns.feature_flags import Experiment, FeatureFlagSettings, KillSwitch, ReleaseFlag, overdue
+from dev.environment import ROOT
 from tests.support.flag_rules import constants, declarations, misuses, sides, wanted_sides
 from tests.support.source import APP, PATTERNS, modules, name_of, parsed
 
@@ -77,6 +78,20 @@ def test_both_sides_of_each_flag_are_tested() -> None:
     wanted = {side for name, flag in FLAGS.items() for side in wanted_sides(name, flag)}
 
     assert wanted - tested == set()
+
+
+def test_the_page_is_true() -> None:
+    """The flags of orders and the settings are those of the code, word for word."""
+    page = (ROOT / "docs" / "feature-flags.md").read_text()
+    settings = [
+        f"| `APP_FEATURE_FLAGS__{name.upper()}` | {'none' if field.default is None else f'`{field.default}`'}"
+        f" | {field.description} |"
+        for name, field in FeatureFlagSettings.model_fields.items()
+    ]
+    kinds = {KillSwitch: "kill switch", ReleaseFlag: "release", Experiment: "experiment"}
+    flags = [f"| `{flag.name}` | {kinds[type(flag)]} | {flag.purpose} |" for flag in FLAGS.values()]
+
+    assert [row for row in [*settings, *flags] if row not in page] == []
 
 
 PLANTED = {

@@ -40,6 +40,7 @@ class Polling:
         cache: Path | None,
     ) -> None:
         self._settings = settings
+        self._url = f"{(settings.url or '').rstrip('/')}/client/features"
         self._client = client
         self._clock = clock
         self._use = use
@@ -80,7 +81,7 @@ class Polling:
         try:
             # httpx limits each step; a server that sends a byte now and then would hold it for ever.
             async with asyncio.timeout(self._settings.timeout_seconds):
-                response = await self._client.get(f"{self._settings.url}/client/features", headers=headers)
+                response = await self._client.get(self._url, headers=headers)
         except (TimeoutError, httpx.TimeoutException) as exc:
             raise FetchFailed("timeout") from exc
         except httpx.RequestError as exc:
