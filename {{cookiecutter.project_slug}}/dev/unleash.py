@@ -16,6 +16,7 @@ from dev.nats import free_port
 from dev.postgres import PostgreSQL
 from dev.process import Process, StartFailed
 
+VERSION = "8.2.0"
 ENVIRONMENT = "development"
 """The one whose rules are changed here."""
 _ADMIN = "*:*.administrator-of-this-server"
@@ -56,7 +57,7 @@ class Unleash:
             "SEND_TELEMETRY": "false",
             "LOG_LEVEL": "warn",
         }
-        server = npm.find("unleash-server") / "dist" / "server.js"
+        server = npm.installed(f"unleash-server@{VERSION}") / "node_modules" / "unleash-server" / "dist" / "server.js"
         self.process = Process("unleash", [npm.node(), server], env=env, cwd=Path("/"))
 
     @property

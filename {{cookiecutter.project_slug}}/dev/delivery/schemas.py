@@ -1,23 +1,24 @@
 """Objects held against the schemas of Kubernetes, and of those who made the custom ones: every field, strictly."""
 
-import fcntl
 import json
-import os
 import re
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dev import npm
 from dev.delivery import tools
 from dev.delivery.kustomize import Object
-from dev.delivery.tools import ToolMissing
 
 VERSION = "1.34"
 """Of Kubernetes: the oldest that is wanted."""
 _OF_KUBERNETES = re.compile(r"v\d+|(apps|autoscaling|batch|policy)/v\d+|[a-z.]+\.k8s\.io/v\d+")
-_NODE = Path(__file__).with_name("custom_resources.mjs")
-_PACKAGES = ("argo-rollouts@2.0.0", "external-secrets@2.0.0", "prometheus-operator@6.0.0")
+_PROGRAM = Path(__file__).with_name("custom_resources.mjs")
+_PACKAGES = (
+    "@kubernetes-models/argo-rollouts@2.0.0",
+    "@kubernetes-models/external-secrets@2.0.0",
+    "@kubernetes-models/prometheus-operator@6.0.0",
+)
 _ANSWER = re.compile(r"(ERROR|WARN|INFO) (\S+) (.*)")
 _SECONDS = 300
 
@@ -50,13 +51,10 @@ def custom_mistakes(objects: Sequence[Object]) -> Sequence[Sequence[str]]:
     """Return what is wrong with each custom object.
 
     Raises:
-        ToolMissing: there is no node, or its packages cannot be had.
+        ToolMissing: node was not installed, or the packages cannot be had.
     """
-    node = shutil.which("node")
-    if node is None:
-        raise ToolMissing("schemas of custom resources need node, which is not installed")
     said = subprocess.run(
-        [node, str(_NODE), str(_packages())],
+        [npm.node(), _PROGRAM, npm.installed(*_PACKAGES)],
         input=json.dumps(objects),
         capture_output=True,
         text=True,
@@ -64,26 +62,3 @@ def custom_mistakes(objects: Sequence[Object]) -> Sequence[Sequence[str]]:
         timeout=_SECONDS,
     )
     return list(json.loads(said.stdout))
-
-
-def _packages() -> Path:
-    """Return the folder that has the schemas; they are installed once, for all services of this user."""
-    npm = shutil.which("npm")
-    if npm is None:
-        raise ToolMissing("schemas of custom resources need npm, which is not installed")
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "service-delivery"
-    folder = cache / "-".join(["schemas", *_PACKAGES])
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "schemas.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "installed").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            (folder / "package.json").write_text('{"private": true}\n')
-            wanted = [f"@kubernetes-models/{name}" for name in _PACKAGES]
-            command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--save-exact", *wanted]
-            made = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=_SECONDS)
-            if made.returncode:
-                raise ToolMissing(f"schemas of custom resources cannot be installed: {made.stderr.strip()[-200:]}")
-            (folder / "installed").touch()
-    return folder

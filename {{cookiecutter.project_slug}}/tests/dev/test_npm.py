@@ -8,6 +8,7 @@ import pytest
 from dev import npm
 from dev.delivery.tools import ToolMissing
 
+WANTED = "@of-somebody/a-server@8.2.0"
 GivenNode = Callable[[str], None]
 
 
@@ -30,25 +31,23 @@ def given_node(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GivenNode:
 def test_without_node_one_is_told_how_to_get_it() -> None:
     """By the command that installs what checks the delivery."""
     with pytest.raises(ToolMissing, match="node is not installed: make delivery-tools"):
-        npm.find("unleash-server")
+        npm.installed(WANTED)
 
 
 def test_an_installation_that_fails_is_told_and_leaves_nothing(tmp_path: Path, given_node: GivenNode) -> None:
     """In one line, with npm's own words; and the next try begins anew."""
     given_node("echo no such host >&2; exit 1")
 
-    with pytest.raises(ToolMissing, match=r"unleash-server@\S+ cannot be installed: no such host"):
-        npm.find("unleash-server")
-    assert list((tmp_path / "cache").rglob("unleash-server-*")) == []
+    with pytest.raises(ToolMissing, match=f"{WANTED} cannot be installed: no such host"):
+        npm.installed(WANTED)
+    assert list((tmp_path / "cache").rglob("*8.2.0")) == []
 
 
 def test_a_package_is_installed_once(tmp_path: Path, given_node: GivenNode) -> None:
     """Each version has a folder of its own, which the second call finds."""
     given_node(f"echo installed >> {tmp_path}/log")
 
-    found = [npm.find("unleash-server"), npm.find("unleash-server")]
+    found = [npm.installed(WANTED), npm.installed(WANTED)]
 
-    version = npm.PACKAGES["unleash-server"]
-    folder = tmp_path / "cache" / "service-ops" / "npm" / f"unleash-server-{version}"
-    assert found == [folder / "node_modules" / "unleash-server"] * 2
+    assert found == [tmp_path / "cache/service-ops/npm/of-somebody-a-server-8.2.0"] * 2
     assert (tmp_path / "log").read_text() == "installed\n"
