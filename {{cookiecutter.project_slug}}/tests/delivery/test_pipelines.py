@@ -1,5 +1,6 @@
 """Pipelines run what developers run: targets of the Makefile, which exist and end."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +27,16 @@ def given(monkeypatch: pytest.MonkeyPatch, systems: Mapping[str, list[Job]]) -> 
 def test_the_pipelines_here_are_sound() -> None:
     """The linters find nothing, and neither do the rules of this house."""
     assert pipelines.look(ROOT) == []
+
+
+def test_the_page_tells_of_each_target() -> None:
+    """What a pipeline runs is on docs/pipelines.md, or on the page that has its name."""
+    run = {target for _, system in pipelines._systems() for job in system.jobs(ROOT) for target in job.targets}
+    pages = [ROOT / "docs/pipelines.md", *ROOT.glob("docs/terraform.md")]
+    told = {word for page in pages for word in re.findall(r"`make ([a-z-]+)", page.read_text())}
+
+    assert "lint" in run
+    assert run - told == set()
 
 
 def test_every_check_of_the_makefile_has_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
