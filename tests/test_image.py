@@ -245,7 +245,8 @@ def _look(engine: engines.Engine) -> dict[str, Any]:
 def _make(
     target: str, engine: engines.Engine, service: Path, env: dict[str, str], *more: str
 ) -> subprocess.CompletedProcess[str]:
-    words = [f"ENGINE={engine.program}", *(more if "IMAGE=" in "".join(more) else (f"IMAGE={_IMAGE}", *more))]
+    image = () if any(word.startswith("IMAGE=") for word in more) else (f"IMAGE={_IMAGE}",)
+    words = [f"ENGINE={engine.program}", *image, *more]
     return subprocess.run(
         ["make", target, *words],
         cwd=service,
