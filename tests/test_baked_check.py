@@ -12,6 +12,11 @@ from baking import ROOT, Bakery
 pytestmark = pytest.mark.xdist_group("service")
 
 
+def test_what_is_expensive_is_made_once(request: pytest.FixtureRequest) -> None:
+    """Groups of tests stay in one process: a pytest that xdist does not know yet would spread them without a word."""
+    assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@service")
+
+
 def test_make_check_passes(equipped: Path, figure: Callable[[str], None]) -> None:
     """`make check` of a service from the default answers is green: style, types, contracts and tests."""
     started = time.perf_counter()
