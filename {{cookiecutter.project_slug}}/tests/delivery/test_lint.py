@@ -1,5 +1,6 @@
 """`make lint` is red for each thing that it is there for: style, types, floors. Security is in test_sast.py."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from dev.environment import ROOT
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """Run a program of this environment."""
     command = [str(Path(sys.executable).parent / words[0]), *words[1:]]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    env = {**os.environ, "PYTHONPATH": str(folder / "src")}  # before what is installed
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
 def test_style_is_held(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_without_answers_every_panel_says_so() -> None:
     """With its reason where it has one, and as a fault where it has none."""
     shown = picture(dashboard("dependencies"), Given())
 
-    assert shown.count(">No data<") == 6
+    assert shown.count(">No data<") == 8
     assert shown.count(">no call has failed<") == 1
     assert "<polyline" not in shown
 

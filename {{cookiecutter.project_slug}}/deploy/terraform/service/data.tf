@@ -77,6 +77,11 @@ locals {
       settings    = ["APP_AUTHENTICATION__PSEUDONYM_KEY"]
       workloads   = ["http"]
     }
+    feature-flags-token = {
+      description = "Token of the flag server, for programs that only read"
+      settings    = ["APP_FEATURE_FLAGS__TOKEN"]
+      workloads   = ["http", "worker"]
+    }
     probe-client-secret = {
       description = "Secret of the client that tries a customer's steps"
       settings    = ["APP_PROBE__CLIENT_SECRET_FILE"]
