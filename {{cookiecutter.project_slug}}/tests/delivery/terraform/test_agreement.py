@@ -112,7 +112,8 @@ def test_secrets_have_the_names_of_the_manifests() -> None:
     assert len(asked) >= 6
     assert [pair for pair in asked if pair[1] not in placed] == []
     assert [pair for pair in asked if pair[0].startswith("APP_") and pair[0] not in placed[pair[1]]] == []
-    assert placed.keys() - {key for _, key in asked} == {"audit-signing-key"}  # without it nothing is signed
+    # Without these nothing is signed, and no flag server is asked.
+    assert placed.keys() - {key for _, key in asked} == {"audit-signing-key", "feature-flags-token"}
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
