@@ -8,6 +8,7 @@ Flag
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
@@ -18,7 +19,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flag:
+class Flag(ABC):
     """What all flags have."""
 
     name: str
@@ -35,14 +36,14 @@ class Flag:
             raise ValueError(f"{self.name} lacks an owner or a purpose")
 
     @property
+    @abstractmethod
     def answers(self) -> tuple[str, ...]:
         """All answers there can be, as they are logged and counted."""
-        raise NotImplementedError
 
     @property
+    @abstractmethod
     def ends(self) -> tuple[date, str]:
         """When somebody has to act, and what has to be done then."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
