@@ -35,8 +35,13 @@ _CONTROLLER_LOCK = pytest.StashKey[TextIOWrapper]()
 _TEMPLATE = "template_service"
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest asks where temporary files go
 def pytest_configure(config: pytest.Config) -> None:
-    """Give the run a folder, and hold its lock for as long as the run lives."""
+    """Give the run a folder, and hold its lock for as long as the run lives.
+
+    Temporary files are in it, too. Where pytest has them, each other pytest of this user that starts takes away the
+    right to pass through, which `nobody`, as whom a PostgreSQL of root runs, then lacks in the middle of its work.
+    """
     worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker_input is not None:
         config.stash[_RUN] = Path(worker_input["run"])
@@ -45,6 +50,7 @@ def pytest_configure(config: pytest.Config) -> None:
     lock = (run / "controller.lock").open("w")
     fcntl.flock(lock, fcntl.LOCK_EX)
     config.stash[_RUN], config.stash[_CONTROLLER_LOCK] = run, lock
+    config.option.basetemp = config.option.basetemp or run / "tmp"
 
 
 @pytest.hookimpl(optionalhook=True)

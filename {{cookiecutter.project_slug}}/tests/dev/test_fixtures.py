@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,19 @@ async def test_nothing_is_left_after_an_interrupted_run(tmp_path: Path, number: 
         running.kill()
 
     await eventually(lambda: not run.exists() and not any(map(alive, pids)))
+
+
+def test_another_pytest_takes_no_rights_from_this_one(tmp_path: Path) -> None:
+    """Whoever may pass through the folders of a test's files may still do so when another pytest has started."""
+    for parent in tmp_path.parents:
+        if not (mode := parent.stat().st_mode) & stat.S_IXOTH:
+            parent.chmod(mode | stat.S_IXOTH)
+    (tmp_path / "test_another.py").write_text("def test_another(tmp_path): assert tmp_path.exists()")
+    (tmp_path / "pytest.ini").write_text("[pytest]")
+
+    subprocess.run([sys.executable, "-m", "pytest", tmp_path], cwd=tmp_path, check=True, capture_output=True)
+
+    assert [str(parent) for parent in tmp_path.parents if not parent.stat().st_mode & stat.S_IXOTH] == []
 
 
 def inner_run(tmp_path: Path, body: str, *options: str) -> "subprocess.Popen[str]":
