@@ -17,6 +17,8 @@ export UV_PYTHON_DOWNLOADS := never
 # The machine's certificates: behind a company's proxy there are no others.
 export UV_SYSTEM_CERTS := 1
 unexport VIRTUAL_ENV
+# Some images set it: each process would then compile all of its libraries again, which takes longer than to start.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-15s %s\n", $$1, $$2 }' Makefile

@@ -1,6 +1,5 @@
 """What the README promises first: `make demo`."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -54,7 +53,6 @@ def _make(target: str, folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["make", "--no-print-directory", target, "WALK=--exit"],
         cwd=folder,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
