@@ -46,7 +46,7 @@ def test_what_runbooks_operate_is_there(manifests: Manifests) -> None:
 
 def test_every_command_that_stays_has_its_process(manifests: Manifests) -> None:
     """And each is started once; what ends by itself is a job."""
-    started = [process.command[0] for process in manifests.processes if process.command]
+    started = [process.command[0] for process in manifests.processes if process.is_ours]
 
     assert sorted(started) == sorted([*LISTENS, "migrate", "partitions", "retention"])
     assert LISTENS.keys() <= {*cli.COMMANDS, *cli.CLIENTS}
@@ -119,6 +119,16 @@ def test_rules_find_every_process_that_they_ask_for(manifests: Manifests) -> Non
     assert {process.labels["app.kubernetes.io/name"] for process in manifests.processes} == {project_name()}
     for found in manifests.of("Probe"):
         assert found["spec"]["targets"]["staticConfig"]["labels"] == {"service": project_name()}
+
+
+def test_the_waf_passes_on_to_the_service(rendered: Mapping[str, Sequence[Object]]) -> None:
+    """By the whole name of its Service, and no smaller bodies than it takes."""
+    manifests = Manifests(rendered["waf"])
+    given = manifests.environment(next(each for each in manifests.processes if not each.is_ours))
+    port = next(found for found in manifests.of("Service") if found["metadata"]["name"] == "http")["spec"]["ports"][0]
+
+    assert given["BACKEND"] == f"http://http.{project_name()}.svc.cluster.local:{port['port']}"
+    assert given["MODSEC_REQ_BODY_NOFILES_LIMIT"] == str(all_variables()["APP_HTTP__MAX_BODY_BYTES"].default)
 
 
 def test_questions_from_outside_are_those_of_the_exporter(manifests: Manifests) -> None:
