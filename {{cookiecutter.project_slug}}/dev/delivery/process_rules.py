@@ -17,9 +17,12 @@ LISTENS = {"serve": "APP_HTTP__", "worker": "APP_WORKER__", "probe": "APP_PROBE_
 """By command: the settings of its socket."""
 PROBES = {"startupProbe": "/startupz", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
 """What the cluster asks, and which question of health.py means the same."""
-_OWNERS = ("migrate", "partitions", "retention")
-"""Commands that need the login of the tables' owner; nothing else may have it."""
-_OWNER = "APP_MIGRATIONS__DATABASE_URL"
+_ONLY_FOR = {
+    "APP_AUTHENTICATION__PSEUDONYM_KEY": ("serve",),
+    "APP_DATABASE__JOBS_URL": ("worker",),
+    "APP_MIGRATIONS__DATABASE_URL": ("migrate", "partitions", "retention"),
+}
+"""Secrets that not every process has: the commands that need one; nothing else may have it."""
 
 
 def ours(manifests: Manifests) -> Iterator[Process]:
@@ -75,13 +78,16 @@ def _values(manifests: Manifests) -> Iterator[tuple[str, str, str | None]]:
         yield from ((process.where, name, value) for name, value in manifests.environment(process).items())
 
 
-def _owners(manifests: Manifests) -> Iterator[str]:
+def _needed_secrets(manifests: Manifests) -> Iterator[str]:
+    """Who answers requests has no login that sees the rows of all tenants, or owns their tables."""
     for process in ours(manifests):
-        has, needs = _OWNER in manifests.environment(process), process.command[:1][0] in _OWNERS
-        if has and not needs:
-            yield f"{process.where}: it has the login of the tables' owner, and does not need it"
-        if needs and not has:
-            yield f"{process.where}: it needs {_OWNER}"
+        given = manifests.environment(process)
+        for name, commands in _ONLY_FOR.items():
+            needs = process.command[0] in commands
+            if name in given and not needs:
+                yield f"{process.where}: it has {name}, and does not need it"
+            if needs and name not in given:
+                yield f"{process.where}: it needs {name}"
 
 
 def _ports(manifests: Manifests) -> Iterator[str]:
@@ -150,4 +156,4 @@ def _seconds(manifests: Manifests, process: Process, name: str) -> float:
     return float(str(manifests.environment(process).get(whole) or read_by(process)[whole].default))
 
 
-RULES: tuple[Rule, ...] = (_commands, _settings, _secrets, _owners, _ports, _probes, _times, _metrics)
+RULES: tuple[Rule, ...] = (_commands, _settings, _secrets, _needed_secrets, _ports, _probes, _times, _metrics)

@@ -57,7 +57,7 @@ RULES = {
         "APP_PAYMENTS__URL holds a password",
     ),
     "what is no secret, hidden": Mistake(
-        "ExternalSecret/logins", "spec.data.2.secretKey", "APP_LOGGING__LEVEL", "LEVEL is no secret"
+        "ExternalSecret/logins", "spec.data.1.secretKey", "APP_LOGGING__LEVEL", "LEVEL is no secret"
     ),
     "unknown variable": Mistake("ConfigMap/settings", "data.APP_HTTP__PROT", "1", "APP_HTTP__PROT is no setting"),
     "variable of another process": Mistake(
@@ -72,7 +72,13 @@ RULES = {
         "Deployment/http",
         f"{CONTAINER}.envFrom.1.secretRef.name",
         "owner-login",
-        "Deployment/http: it has the login of",
+        "Deployment/http: it has APP_MIGRATIONS__DATABASE_URL, and",
+    ),
+    "all tenants' rows for who answers requests": Mistake(
+        "Deployment/http", f"{CONTAINER}.envFrom.2.secretRef.name", "jobs-login", "it has APP_DATABASE__JOBS_URL, and"
+    ),
+    "worker without its login": Mistake(
+        "Deployment/worker", f"{CONTAINER}.envFrom.2", GONE, "Deployment/worker: it needs APP_DATABASE__JOBS_URL"
     ),
     "migrations without the owner": Mistake("Job/migrate", f"{CONTAINER}.envFrom.2", GONE, "it needs APP_MIGRATIONS__"),
     "killed while it drains": Mistake(

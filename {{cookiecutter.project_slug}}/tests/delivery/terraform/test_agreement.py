@@ -1,7 +1,7 @@
 """Terraform and the code say the same: names of settings, what a workload needs, how long things are kept."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 from pydantic import BaseModel, SecretStr
@@ -9,6 +9,9 @@ from pydantic import BaseModel, SecretStr
 from app.cli import CLIENTS, COMMANDS
 from app.patterns.retention import RetentionSettings
 from app.settings import ProbeProcess, Settings
+from dev.delivery.kustomize import Object
+from dev.delivery.manifests import Manifests
+from dev.delivery.process_rules import ours
 from dev.delivery.terraform.program import ENVIRONMENTS, FOLDER
 from dev.delivery.terraform.stateful import PREVENTS_DESTROY, PROTECTIONS, STATEFUL
 from dev.environment import ROOT
@@ -114,6 +117,29 @@ def test_secrets_have_the_names_of_the_manifests() -> None:
     assert [pair for pair in asked if pair[0].startswith("APP_") and pair[0] not in placed[pair[1]]] == []
     # Without these nothing is signed, and no flag server is asked.
     assert placed.keys() - {key for _, key in asked} == {"audit-signing-key", "feature-flags-token"}
+
+
+def test_a_secret_goes_to_the_processes_that_it_is_for(rendered: Mapping[str, Sequence[Object]]) -> None:
+    """Each process gets those secrets that Terraform's table gives its workload, and no others."""
+    manifests = Manifests(rendered["production"])
+    given = {
+        process.where.partition("/")[2]: {name for name, value in manifests.environment(process).items() if not value}
+        for process in ours(manifests)
+    }
+    asked = {name for names in given.values() for name in names}
+    meant = {
+        workload: {
+            setting
+            for secret in secrets().values()
+            if workload in secret["workloads"]
+            for setting in secret["settings"]
+            if setting in asked
+        }
+        for workload in workloads()
+    }
+
+    assert len(asked) >= 5
+    assert given == meant
 
 
 @pytest.mark.parametrize("environment", ["staging", "production"])
