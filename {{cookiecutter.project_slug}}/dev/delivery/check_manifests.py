@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from dev.delivery import falco, manifest_rules, policy, process_rules, schemas
+from dev.delivery import admission_rules, falco, manifest_rules, network_rules, policy, process_rules, schemas
 from dev.delivery.kustomize import CannotRender, Object, render_all
 from dev.delivery.manifests import Manifests, name_of
 from dev.delivery.tools import ToolMissing as DeliveryToolMissing
 from dev.ops.lines import BadSource
 from dev.ops.tools import ToolMissing
 
-RULES = (*manifest_rules.RULES, *process_rules.RULES)
+RULES = (*manifest_rules.RULES, *network_rules.RULES, *admission_rules.RULES, *process_rules.RULES)
 
 
 def by_rules(objects: Sequence[Object]) -> list[str]:
@@ -72,9 +72,15 @@ def check(variants: Mapping[str, Sequence[Object]]) -> list[str]:
     """
     objects = distinct(variants)
     told = [f"falco: {said}" for said in falco.mistakes(falco.SOURCE.read_text())]
-    told += [f"{variant}: {said}" for variant, found in variants.items() for said in by_rules(found)]
     by_each = {**by_schemas(objects), **by_custom_schemas(objects)}
     told += [f"{name_of(objects[at])}: {said}" for at, found in by_each.items() for said in found]
+    broken = [objects[at] for at, found in by_each.items() if found]  # rules rely on what schemas ask for
+    told += [
+        f"{variant}: {said}"
+        for variant, found in variants.items()
+        if not any(each in broken for each in found)
+        for said in by_rules(found)
+    ]
     left, wrong = by_policies(objects)
     told += [f"{name_of(objects[at])}: {said}" for at, found in left.items() for said in found]
     return [*dict.fromkeys([*told, *(f"{policy.SOURCE.name}: {said}" for said in wrong)])]

@@ -1,5 +1,9 @@
-"""What no schema knows of the manifests: whether they agree with each other. `process_rules.py` has the code's side."""
+"""What no schema knows of the manifests: whether they agree with each other.
 
+`network_rules.py` has who may speak to whom, `process_rules.py` the code's side, `admission_rules.py` the cluster's.
+"""
+
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -9,7 +13,7 @@ from dev.delivery.manifests import Manifests, Process, name_of
 from dev.environment import project_name
 
 Rule = Callable[[Manifests], Iterator[str]]
-_UNITS = {"": 1.0, "m": 1e-3, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30}
+_UNITS = {"": 1.0, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "Ki": 2.0**10, "Mi": 2.0**20, "Gi": 2.0**30}
 _PUBLIC = {"/v1", "/readyz"}
 """What strangers may ask for; /metrics is on the same port."""
 _NAMED_IN_A_STRATEGY = {"templateName": "AnalysisTemplate", "activeService": "Service", "previewService": "Service"}
@@ -38,61 +42,9 @@ def _selectors(manifests: Manifests) -> Iterator[str]:
 def _service_ports(manifests: Manifests) -> Iterator[str]:
     for service in manifests.of("Service"):
         for port in service["spec"]["ports"]:
-            for process in manifests.selected(service["spec"]["selector"]):
-                if process.port(port["targetPort"]) != port["port"]:
+            for process in manifests.selected(service["spec"].get("selector")):
+                if process.port(port.get("targetPort", port["port"])) != port["port"]:
                     yield f"{name_of(service)}: port {port['port']} is not where {process.where} listens"
-
-
-def _policy_ports(manifests: Manifests) -> Iterator[str]:
-    for policy in manifests.of("NetworkPolicy"):
-        for rule in policy["spec"].get("ingress", ()):
-            for port in rule.get("ports", ()):
-                for process in manifests.selected(policy["spec"]["podSelector"]):
-                    if process.port(port["port"]) is None:
-                        yield f"{name_of(policy)}: {process.where} does not listen on {port['port']}"
-
-
-def _is_reached(manifests: Manifests) -> Iterator[str]:
-    """Every port of a process is let in by a policy, or else nobody can ask it."""
-    allowed = {
-        (process.where, process.port(port["port"]))
-        for policy in manifests.of("NetworkPolicy")
-        for rule in policy["spec"].get("ingress", ())
-        for port in rule.get("ports", ())
-        for process in manifests.selected(policy["spec"]["podSelector"])
-    }
-    for process in manifests.processes:
-        for number in process.ports.values():
-            if (process.where, number) not in allowed:
-                yield f"{process.where}: no NetworkPolicy lets anybody in on {number}"
-
-
-def _ingress_is_let_in(manifests: Manifests) -> Iterator[str]:
-    """What the ingress sends requests to accepts them from it."""
-    allowed = {
-        process.where
-        for policy in manifests.of("NetworkPolicy")
-        for rule in policy["spec"].get("ingress", ())
-        if any(_is_of_the_ingress(each) for each in rule.get("from", ()))
-        for process in manifests.selected(policy["spec"]["podSelector"])
-    }
-    for ingress in manifests.of("Ingress"):
-        for path in _paths(ingress):
-            service = manifests.named("Service", path["backend"]["service"]["name"])
-            for process in manifests.selected(service["spec"]["selector"] if service else None):
-                if process.where not in allowed:
-                    yield f"{name_of(ingress)}: no NetworkPolicy lets it in to {process.where}"
-
-
-def _is_of_the_ingress(peer: Object) -> bool:
-    labels: Object = peer.get("namespaceSelector", {}).get("matchLabels", {})
-    return labels == {"kubernetes.io/metadata.name": "ingress"}
-
-
-def _default_deny(manifests: Manifests) -> Iterator[str]:
-    deny = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
-    if not any(policy["spec"] == deny for policy in manifests.of("NetworkPolicy")):
-        yield "Namespace: no NetworkPolicy denies what no other allows"
 
 
 def _monitored(manifests: Manifests) -> Iterator[str]:
@@ -101,6 +53,8 @@ def _monitored(manifests: Manifests) -> Iterator[str]:
             for process in manifests.selected(monitor["spec"]["selector"]):
                 if endpoint["port"] not in process.ports:
                     yield f"{name_of(monitor)}: {process.where} has no port called {endpoint['port']}"
+            if (path := endpoint.get("path", "/metrics")) != "/metrics":
+                yield f"{name_of(monitor)}: metrics are at /metrics, and not at {path}"
 
 
 def _targets(manifests: Manifests) -> Iterator[str]:
@@ -115,11 +69,12 @@ def _references(manifests: Manifests) -> Iterator[tuple[str, str, str]]:
         target = scaler["spec"]["scaleTargetRef"]
         yield name_of(scaler), target["kind"], target["name"]
     for ingress in manifests.of("Ingress"):
-        for path in _paths(ingress):
+        for path in paths(ingress):
             yield name_of(ingress), "Service", path["backend"]["service"]["name"]
     for rollout in manifests.of("Rollout"):
-        yield name_of(rollout), rollout["spec"]["workloadRef"]["kind"], rollout["spec"]["workloadRef"]["name"]
-        for key, value in _leaves(rollout["spec"]["strategy"]):
+        if workload := rollout["spec"].get("workloadRef"):
+            yield name_of(rollout), workload["kind"], workload["name"]
+        for key, value in leaves(rollout["spec"]["strategy"]):
             if key in _NAMED_IN_A_STRATEGY:
                 yield name_of(rollout), _NAMED_IN_A_STRATEGY[key], value
     for process in manifests.processes:
@@ -137,9 +92,12 @@ def _needed_by(process: Process) -> Iterator[tuple[str, str]]:
 
 
 def _analyses(manifests: Manifests) -> Iterator[str]:
-    """A Rollout gives an analysis the arguments that it has no values for, and no others."""
+    """A Rollout is judged, and gives an analysis the arguments that it has no values for, and no others."""
     for rollout in manifests.of("Rollout"):
-        for analysis in _analyses_of(rollout["spec"]["strategy"]):
+        analyses = [*_analyses_of(rollout["spec"]["strategy"])]
+        if not analyses:
+            yield f"{name_of(rollout)}: nothing judges a release"
+        for analysis in analyses:
             for used in analysis["templates"]:
                 template = manifests.named("AnalysisTemplate", used["templateName"])
                 wanted = template["spec"]["args"] if template else []
@@ -158,10 +116,16 @@ def _scaled_workloads(manifests: Manifests) -> Iterator[str]:
 
 
 def _public_paths(manifests: Manifests) -> Iterator[str]:
+    """Strangers come by the ingress, with TLS, and to what is for them."""
+    for service in manifests.of("Service"):
+        if (kind := service["spec"].get("type", "ClusterIP")) != "ClusterIP":
+            yield f"{name_of(service)}: a {kind} is a way past the ingress"
     for ingress in manifests.of("Ingress"):
-        for path in _paths(ingress):
+        for path in paths(ingress):
             if path["path"] not in _PUBLIC:
                 yield f"{name_of(ingress)}: {path['path']} is not for strangers"
+        for host in sorted({rule["host"] for rule in ingress["spec"]["rules"]} - {*_tls_hosts(ingress)}):
+            yield f"{name_of(ingress)}: {host} has no certificate"
 
 
 def _one_host(manifests: Manifests) -> Iterator[str]:
@@ -172,12 +136,19 @@ def _one_host(manifests: Manifests) -> Iterator[str]:
         for host in (*(rule["host"] for rule in ingress["spec"]["rules"]), *_tls_hosts(ingress))
     }
     for asked in manifests.of("Probe"):
-        hosts |= {re.sub(r"^https://|[:/].*$", "", re.sub(r"^https://", "", each)) for each in _static(asked)}
+        hosts |= {re.sub(r"^https://|[:/].*$", "", each) for each in asked["spec"]["targets"]["staticConfig"]["static"]}
     for process in manifests.processes:
         if address := manifests.environment(process).get("APP_PROBE__BASE_URL"):
             hosts.add(address.removeprefix("https://").partition("/")[0])
     if len(hosts) != 1:
         yield f"Ingress: customers, certificate and probes have not one host, but {', '.join(sorted(hosts))}"
+
+
+def _bounds(manifests: Manifests) -> Iterator[str]:
+    """What exceptions.yaml relies on."""
+    for kind in ("ResourceQuota", "LimitRange"):
+        if not [*manifests.of(kind)]:
+            yield f"Namespace: it has no {kind}"
 
 
 def _quota(manifests: Manifests) -> Iterator[str]:
@@ -188,10 +159,10 @@ def _quota(manifests: Manifests) -> Iterator[str]:
         needed["pods"] += pods
         for side, values in process.container.get("resources", {}).items():
             for resource, value in values.items():
-                needed[f"{side}.{resource}"] = needed.get(f"{side}.{resource}", 0) + pods * _quantity(value)
+                needed[f"{side}.{resource}"] = needed.get(f"{side}.{resource}", 0) + pods * quantity(value)
     for quota in manifests.of("ResourceQuota"):
         for resource, value in quota["spec"]["hard"].items():
-            if needed.get(resource, 0) > _quantity(value):
+            if needed.get(resource, 0) > quantity(value):
                 yield f"{name_of(quota)}: {resource} is {value}, and {needed[resource]:g} may be needed"
 
 
@@ -199,24 +170,33 @@ def _most_pods(manifests: Manifests, process: Process) -> int:
     kind, _, name = process.where.partition("/")
     if kind != "Deployment":
         return 1
-    deployment = manifests.named(kind, name) or {}
-    scaler = manifests.named("HorizontalPodAutoscaler", name)
-    replicas = int(scaler["spec"]["maxReplicas"] if scaler else deployment["spec"].get("replicas", 1))
+    replicas = most_replicas(manifests, name)
     rollout = manifests.named("Rollout", name)
     if rollout and "blueGreen" in rollout["spec"]["strategy"]:
-        return 2 * replicas
-    surge = str(deployment["spec"]["strategy"].get("rollingUpdate", {}).get("maxSurge", 0))
-    return replicas + (-(-replicas * int(surge[:-1]) // 100) if surge.endswith("%") else int(surge))
+        return 3 * replicas  # what runs, the release, and the one before until its scaleDownDelaySeconds are over
+    strategy = (manifests.named(kind, name) or {})["spec"].get("strategy", {})
+    if strategy.get("type") == "Recreate":
+        return replicas
+    surge = str(strategy.get("rollingUpdate", {}).get("maxSurge", "25%"))
+    # A pod counts until it is gone, and all old ones may still drain when the last new one is there.
+    return 2 * replicas + (-(-replicas * int(surge[:-1]) // 100) if surge.endswith("%") else int(surge))
 
 
-def _quantity(written: str | float) -> float:
-    found = re.fullmatch(r"([\d.]+)(m|Ki|Mi|Gi)?", str(written))
-    if found is None:
-        raise ValueError(f"{written} is no quantity")
-    return float(found[1]) * _UNITS[found[2] or ""]
+def most_replicas(manifests: Manifests, name: str) -> int:
+    """Return how many pods of a Deployment there may be, without a roll-out."""
+    scaler = manifests.named("HorizontalPodAutoscaler", name)
+    deployment = manifests.named("Deployment", name) or {}
+    return int(scaler["spec"]["maxReplicas"] if scaler else deployment["spec"].get("replicas", 1))
 
 
-def _paths(ingress: Object) -> Iterator[Object]:
+def quantity(written: str | float) -> float:
+    """Return how much of a resource is written; what is no quantity is not a number, and no more or less than any."""
+    found = re.fullmatch(r"([\d.]+)(m|k|M|G|Ki|Mi|Gi)?", str(written))
+    return float(found[1]) * _UNITS[found[2] or ""] if found else math.nan
+
+
+def paths(ingress: Object) -> Iterator[Object]:
+    """Yield what an ingress sends somewhere."""
     return (path for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"])
 
 
@@ -224,17 +204,16 @@ def _tls_hosts(ingress: Object) -> list[str]:
     return [host for tls in ingress["spec"].get("tls", ()) for host in tls["hosts"]]
 
 
-def _static(probe: Object) -> list[str]:
-    return list(probe["spec"]["targets"]["staticConfig"]["static"])
-
-
-def _leaves(value: Any) -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any part of an object
+def leaves(value: Any, key: str = "") -> Iterator[tuple[str, str]]:  # noqa: ANN401 - any part of an object
+    """Yield every text in a part of an object, with the key that it is under."""
     if isinstance(value, dict):
-        for key, inner in value.items():
-            yield from [(key, inner)] if isinstance(inner, str) else _leaves(inner)
+        for name, inner in value.items():
+            yield from leaves(inner, name)
     elif isinstance(value, list):
         for inner in value:
-            yield from _leaves(inner)
+            yield from leaves(inner, key)
+    elif isinstance(value, str):
+        yield key, value
 
 
 def _analyses_of(strategy: Object) -> Iterator[Object]:
@@ -246,15 +225,12 @@ RULES: tuple[Rule, ...] = (
     _images,
     _selectors,
     _service_ports,
-    _policy_ports,
-    _is_reached,
-    _ingress_is_let_in,
-    _default_deny,
     _monitored,
     _targets,
     _analyses,
     _scaled_workloads,
     _public_paths,
     _one_host,
+    _bounds,
     _quota,
 )

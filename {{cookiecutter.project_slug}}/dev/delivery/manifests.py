@@ -23,8 +23,8 @@ class Process(NamedTuple):
 
     @property
     def command(self) -> Sequence[str]:
-        """The words behind the image's entry point."""
-        return [str(word) for word in self.container.get("args", ())]
+        """The words behind the image's entry point; its own, where none are given."""
+        return [str(word) for word in self.container.get("args", ("serve",))]
 
     @property
     def ports(self) -> Mapping[str, int]:
@@ -79,7 +79,7 @@ class Manifests:
             Process(f"{found['kind']}/{found['metadata']['name']}", _labels(template), template["spec"], container)
             for found in self.objects
             if (template := _template(found))
-            for container in template["spec"]["containers"]
+            for container in (*template["spec"]["containers"], *template["spec"].get("initContainers", ()))
         ]
 
     def selected(self, selector: Object | None) -> Sequence[Process]:
@@ -100,7 +100,7 @@ class Manifests:
     def keys_of_secret(self, name: str) -> Sequence[str]:
         """Return what an external secret puts into the secret of this name."""
         given = self.named("ExternalSecret", name)
-        return [str(each["secretKey"]) for each in given["spec"]["data"]] if given else []
+        return [str(each["secretKey"]) for each in given["spec"].get("data", ())] if given else []
 
 
 def name_of(found: Object) -> str:
@@ -112,8 +112,8 @@ def _template(found: Object) -> Object | None:
     spec = found.get("spec", {})
     if found["kind"] == "CronJob":
         spec = spec["jobTemplate"]["spec"]
-    template = spec.get("template", {}) if found["kind"] in ("Deployment", "Job", "CronJob") else {}
-    return template if "spec" in template else None
+    template = spec.get("template", {})
+    return template if "containers" in template.get("spec", {}) else None
 
 
 def _labels(template: Object) -> Mapping[str, str]:
@@ -125,10 +125,14 @@ def _matches(selector: Object, labels: Mapping[str, str]) -> bool:
     if not selector.keys() & {"matchLabels", "matchExpressions"}:
         return all(labels.get(name) == value for name, value in selector.items())
     equal = selector.get("matchLabels", {}).items() <= labels.items()
-    return equal and all(_is_one_of(each, labels) for each in selector.get("matchExpressions", ()))
+    return equal and all(_holds(each, labels) for each in selector.get("matchExpressions", ()))
 
 
-def _is_one_of(expression: Object, labels: Mapping[str, str]) -> bool:
-    if expression["operator"] != "In":
-        raise ValueError(f"a selector's operator is In here, and not {expression['operator']}")
-    return labels.get(expression["key"]) in expression["values"]
+def _holds(expression: Object, labels: Mapping[str, str]) -> bool:
+    found, values = labels.get(expression["key"]), expression.get("values", ())
+    return {
+        "In": found in values,
+        "NotIn": found not in values,
+        "Exists": found is not None,
+        "DoesNotExist": found is None,
+    }.get(expression["operator"], False)

@@ -52,7 +52,7 @@ def scan(files: Mapping[Path, Object], folder: Path) -> Mapping[Path, Sequence[t
 
     Raises:
         ToolMissing: trivy was not installed.
-        ScanFailed: it ended with an error, which findings are not.
+        ScanFailed: it ended with an error, which findings are not, or passed over a file, which for it is none.
     """
     said = tools.run("trivy", "config", *_FLAGS, str(folder), seconds=300)
     if said.returncode:
@@ -62,7 +62,9 @@ def scan(files: Mapping[Path, Object], folder: Path) -> Mapping[Path, Sequence[t
     for each in results:
         for finding in each.get("Misconfigurations", ()):
             found[folder / each["Target"]].append((finding["ID"], finding["Message"]))
-    return {path: found.get(path, []) for path in files}
+    if passed_over := sorted(path.name for path in files.keys() - found.keys()):
+        raise ScanFailed(f"trivy did not look at {', '.join(passed_over)}")
+    return {path: found[path] for path in files}
 
 
 def without_exceptions(

@@ -17,6 +17,15 @@ LISTENS = {"serve": "APP_HTTP__", "worker": "APP_WORKER__", "probe": "APP_PROBE_
 """By command: the settings of its socket."""
 PROBES = {"startupProbe": "/startupz", "livenessProbe": "/livez", "readinessProbe": "/readyz"}
 """What the cluster asks, and which question of health.py means the same."""
+_REACHES = {
+    "serve": {53, 443, 4318, 5432},
+    "worker": {53, 80, 443, 4222, 4318, 5432},
+    "probe": {53, 443},
+    "migrate": {53, 4318, 5432},
+    "partitions": {53, 4318, 5432},
+    "retention": {53, 80, 443, 4318, 5432},
+}
+"""By command: ports of what it asks. 53 names, 80 credentials of AWS, 443 the internet; NATS, traces, PostgreSQL."""
 _ONLY_FOR = {
     "APP_AUTHENTICATION__PSEUDONYM_KEY": ("serve",),
     "APP_DATABASE__JOBS_URL": ("worker",),
@@ -37,6 +46,8 @@ def read_by(process: Process) -> Mapping[str, Variable]:
 
 def _commands(manifests: Manifests) -> Iterator[str]:
     for process in ours(manifests):
+        if "command" in process.container:
+            yield f"{process.where}: its entry point is the image's, and not {process.container['command']}"
         said = io.StringIO()
         try:
             with redirect_stderr(said), redirect_stdout(io.StringIO()):
@@ -78,6 +89,13 @@ def _values(manifests: Manifests) -> Iterator[tuple[str, str, str | None]]:
         yield from ((process.where, name, value) for name, value in manifests.environment(process).items())
 
 
+def _tokens(manifests: Manifests) -> Iterator[str]:
+    """No process asks the cluster's API, so none has a token for it."""
+    for process in manifests.processes:
+        if process.pod.get("automountServiceAccountToken") is not False:
+            yield f"{process.where}: it has a token of the cluster, and does not need one"
+
+
 def _needed_secrets(manifests: Manifests) -> Iterator[str]:
     """Who answers requests has no login that sees the rows of all tenants, or owns their tables."""
     for process in ours(manifests):
@@ -103,6 +121,23 @@ def port_of(manifests: Manifests, process: Process) -> int | None:
         return None
     name = f"{LISTENS[process.command[0]]}PORT"
     return int(str(manifests.environment(process).get(name) or read_by(process)[name].default))
+
+
+def _reaches(manifests: Manifests) -> Iterator[str]:
+    """A process is let out to what it needs, and to nothing else."""
+    for process in ours(manifests):
+        allowed = {
+            port["port"]
+            for policy in manifests.of("NetworkPolicy")
+            if process in manifests.selected(policy["spec"]["podSelector"])
+            for rule in policy["spec"].get("egress", ())
+            for port in rule.get("ports", ())
+        }
+        needed = _REACHES.get(process.command[0], set())
+        for port in sorted(needed - allowed):
+            yield f"{process.where}: no NetworkPolicy lets it out to {port}"
+        for port in sorted(allowed - needed):
+            yield f"{process.where}: it is let out to {port}, and needs nothing there"
 
 
 def _probes(manifests: Manifests) -> Iterator[str]:
@@ -144,7 +179,7 @@ def _metrics(manifests: Manifests) -> Iterator[str]:
     declare_all()
     for scaler in manifests.of("HorizontalPodAutoscaler"):
         for metric in scaler["spec"]["metrics"]:
-            if metric["type"] == "Resource":
+            if metric["type"] != "Pods":
                 continue
             name = metric["pods"]["metric"]["name"]
             if name not in DECLARED or DECLARED[name].kind != "gauge":
@@ -156,4 +191,15 @@ def _seconds(manifests: Manifests, process: Process, name: str) -> float:
     return float(str(manifests.environment(process).get(whole) or read_by(process)[whole].default))
 
 
-RULES: tuple[Rule, ...] = (_commands, _settings, _secrets, _needed_secrets, _ports, _probes, _times, _metrics)
+RULES: tuple[Rule, ...] = (
+    _commands,
+    _settings,
+    _secrets,
+    _needed_secrets,
+    _tokens,
+    _ports,
+    _reaches,
+    _probes,
+    _times,
+    _metrics,
+)

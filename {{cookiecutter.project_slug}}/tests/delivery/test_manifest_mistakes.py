@@ -1,32 +1,15 @@
 """A mistake in a manifest is told: by the rules of this house, by schemas, or by policies."""
 
-import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
 
 import pytest
 
 from dev.delivery.check_manifests import by_custom_schemas, by_policies, by_rules, by_schemas
 from dev.delivery.kustomize import Object
-from dev.delivery.manifests import name_of
+from tests.support.manifest_mistakes import CONTAINER, GONE, HTTP, Mistake, with_mistake
 from tests.support.needing_tools import WithTools
-
-GONE = object()
-CONTAINER = "spec.template.spec.containers.0"
-HTTP = "app.kubernetes.io/component"
-
-
-class Mistake(NamedTuple):
-    """A change of one object, and what must be said of it."""
-
-    where: str
-    path: str
-    value: Any
-    told: str
-    variant: str = "production"
-
 
 Changed = Callable[[Mapping[str, Mistake]], Sequence[Object]]
 
@@ -35,6 +18,12 @@ RULES = {
     "settings with another port": Mistake("ConfigMap/settings", "data.APP_HTTP__PORT", "9000", "listens on 9000"),
     "service port where nothing listens": Mistake("Service/http", "spec.ports.0.targetPort", 80, "is not where"),
     "latest": Mistake("Deployment/worker", f"{CONTAINER}.image", "unanswered-name:latest", "neither a tag nor"),
+    "latest, before the others start": Mistake(
+        "Deployment/http",
+        "spec.template.spec.initContainers",
+        [{"name": "wait", "image": "wait:latest"}],
+        "neither a tag",
+    ),
     "no tag": Mistake("CronJob/retention", "spec.jobTemplate.spec.template.spec.containers.0.image", "x", "a tag nor"),
     "another image": Mistake("Job/migrate", f"{CONTAINER}.image", "registry/web:1", "its image is called registry/web"),
     "liveness on no path": Mistake(
@@ -67,7 +56,16 @@ RULES = {
         "ConfigMap/settings", "data.APP_AUTHENTICATION__ISSUER", GONE, "Job/migrate: APP_AUTHENTICATION__ISSUER is req"
     ),
     "required secret missing": Mistake("ExternalSecret/logins", "spec.data.0", GONE, "APP_DATABASE__URL is required"),
+    "no command": Mistake(
+        "Deployment/worker", f"{CONTAINER}.args", GONE, r"ports are \[8001\], and it listens on 8000"
+    ),
+    "past the entry point": Mistake(
+        "Deployment/http", f"{CONTAINER}.command", ["sh"], "its entry point is the image's"
+    ),
     "unknown command": Mistake("Deployment/worker", f"{CONTAINER}.args", ["wroker"], "no such command: app wroker"),
+    "token of the cluster": Mistake(
+        "Deployment/http", "spec.template.spec.automountServiceAccountToken", GONE, "it has a token of the cluster"
+    ),
     "login of the owner for everybody": Mistake(
         "Deployment/http",
         f"{CONTAINER}.envFrom.1.secretRef.name",
@@ -88,6 +86,9 @@ RULES = {
         "is killed after 30 s, and may need 30",
     ),
     "drains too shortly": Mistake("ConfigMap/settings", "data.APP_HTTP__DRAIN_SECONDS", "3", "drains for 3 s, and is"),
+    "service without a selector": Mistake(
+        "Service/http", "spec.selector", GONE, "Service/http: its selector matches no"
+    ),
     "service that selects nothing": Mistake("Service/http", f"spec.selector.{HTTP}", "web", "selector matches nothing"),
     "pods that are not its own": Mistake(
         "Deployment/worker", f"spec.selector.matchLabels.{HTTP}", "http", "does not match its own pods"
@@ -98,25 +99,6 @@ RULES = {
         "x",
         "PodDisruptionBudget/worker: its selector",
     ),
-    "policy that selects nothing": Mistake(
-        "NetworkPolicy/to-broker",
-        f"spec.podSelector.matchLabels.{HTTP}",
-        "wroker",
-        "to-broker: its selector matches no",
-    ),
-    "policy for another port": Mistake(
-        "NetworkPolicy/from-ingress", "spec.ingress.0.ports.0.port", 80, "Deployment/http does not listen on 80"
-    ),
-    "nobody let in": Mistake(
-        "NetworkPolicy/from-prometheus",
-        "spec.podSelector.matchExpressions.0.values",
-        ["http"],
-        "lets anybody in on 8004",
-    ),
-    "past the WAF": Mistake(
-        "Ingress/http", "spec.rules.0.http.paths.1.backend.service.name", "http", "lets it in to Deployment/http", "waf"
-    ),
-    "all let out": Mistake("NetworkPolicy/default-deny", "spec.policyTypes", ["Ingress"], "no NetworkPolicy denies"),
     "autoscaler of nothing": Mistake(
         "HorizontalPodAutoscaler/http", "spec.scaleTargetRef.name", "web", "there is no Rollout/web"
     ),
@@ -124,11 +106,26 @@ RULES = {
         "HorizontalPodAutoscaler/http", "spec.metrics.1.pods.metric.name", "requests", "requests is no gauge"
     ),
     "replicas beside an autoscaler": Mistake("Deployment/http", "spec.replicas", 3, "its replicas are those of"),
-    "quota too small": Mistake("ResourceQuota/quota", "spec.hard.pods", "10", "pods is 10, and 2"),
+    "no bound for all together": Mistake("ResourceQuota/quota", "kind", "Quota", "Namespace: it has no ResourceQuota"),
+    "no bound for each": Mistake("LimitRange/limits", "kind", "Limits", "Namespace: it has no LimitRange"),
+    "no room for three times the pods": Mistake(
+        "ResourceQuota/quota", "spec.hard.pods", "40", "pods is 40, and 4", "blue-green"
+    ),
+    "quota too small": Mistake("ResourceQuota/quota", "spec.hard.pods", "10", "pods is 10, and 3"),
     "no account": Mistake("Deployment/http", "spec.template.spec.serviceAccountName", "web", "no ServiceAccount/web"),
     "monitor of a port that is not there": Mistake(
         "PodMonitor/processes", "spec.podMetricsEndpoints.0.port", "metrics", "has no port called metrics"
     ),
+    "monitor of another path": Mistake(
+        "PodMonitor/processes",
+        "spec.podMetricsEndpoints.0.path",
+        "/metric",
+        "metrics are at /metrics, and not at /metric",
+    ),
+    "past the ingress": Mistake(
+        "Service/http", "spec.type", "LoadBalancer", "a LoadBalancer is a way past the ingress"
+    ),
+    "no certificate": Mistake("Ingress/http", "spec.tls", GONE, "example.com has no certificate"),
     "metrics for strangers": Mistake(
         "Ingress/http", "spec.rules.0.http.paths.1.path", "/metrics", "/metrics is not for strangers"
     ),
@@ -136,6 +133,9 @@ RULES = {
         "Ingress/http", "spec.rules.0.http.paths.0.backend.service.name", "web", "there is no Service/web"
     ),
     "another host": Mistake("Ingress/http", "spec.rules.0.host", "other.example.com", "have not one host, but"),
+    "canary that nothing judges": Mistake(
+        "Rollout/http", "spec.strategy.canary.steps", [{"setWeight": 10}], "nothing judges a release"
+    ),
     "canary without an analysis": Mistake(
         "AnalysisTemplate/service-levels", "metadata.name", "levels", "there is no AnalysisTemplate/service-levels"
     ),
@@ -194,29 +194,6 @@ POLICIES = {
         "Deployment/http", "spec.template.spec.volumes.0", {"name": "tmp", "hostPath": {"path": "/"}}, "KSV-0023"
     ),
 }
-
-
-def with_mistake(objects: Sequence[Object], mistake: Mistake) -> tuple[list[Object], Object]:
-    """Return the objects with one of them changed, and that one."""
-    changed = copy.deepcopy([*objects])
-    # The name of a ConfigMap ends with a checksum.
-    found = next(each for each in changed if re.sub(r"(settings)-\w{10}$", r"\1", name_of(each)) == mistake.where)
-    *parents, last = [int(part) if part.isdigit() else part for part in _parts(mistake.path)]
-    part: Any = found
-    for key in parents:
-        part = part[key]
-    if mistake.value is GONE:
-        del part[last]
-    else:
-        assert not isinstance(part, dict) or part.get(last) != mistake.value
-        part[last] = mistake.value
-    return changed, found
-
-
-def _parts(path: str) -> list[str]:
-    """A label is one part, although it has dots."""
-    head, label, _ = path.partition(HTTP)
-    return [*head.strip(".").split("."), *([label] if label else [])]
 
 
 @pytest.fixture(scope="module")

@@ -52,14 +52,29 @@ def test_the_gate_tells_what_each_of_them_finds(
     found["Deployment/worker"]["spec"]["replica"] = 2
     found["Rollout/http"]["spec"]["replica"] = 2
     found["Service/http"]["spec"]["selector"] = {"app": "web"}
-    few = [found[name] for name in ("Deployment/http", "Deployment/worker", "Rollout/http", "Service/http")]
+    del found["CronJob/retention"]["spec"]["schedule"]  # which a rule would look for
+    few = [found[name] for name in ("Deployment/http", "Deployment/worker", "Rollout/http", "CronJob/retention")]
 
-    told = with_tools(partial(check, {"production": few}))
+    told = with_tools(partial(check, {"production": few, "staging": [found["Service/http"]]}))
 
-    assert "production: Service/http: its selector matches nothing" in told
+    assert "staging: Service/http: its selector matches nothing" in told
+    assert any("'schedule' is a required property" in said for said in told)
     assert "Rollout/http: /spec/replica is no field" in told
     for where, what in (("Deployment/http", "KSV-0010"), ("Deployment/worker", "'replica' was unexpected")):
         assert any(said.startswith(f"{where}: ") and what in said for said in told)
+
+
+def test_a_file_that_trivy_passes_over_is_no_success(tmp_path: Path, with_tools: WithTools) -> None:
+    """It says nothing of what it cannot read, and ends with 0."""
+    files = {
+        tmp_path / "0.yaml": "kind: [",
+        tmp_path / "1.yaml": "{apiVersion: v1, kind: Service, metadata: {name: a}}",
+    }
+    for path, text in files.items():
+        path.write_text(text)
+
+    with pytest.raises(policy.ScanFailed, match=r"did not look at 0\.yaml"):
+        with_tools(partial(policy.scan, {path: {} for path in files}, tmp_path))
 
 
 @pytest.mark.parametrize(
