@@ -16,7 +16,7 @@ def _policy_ports(manifests: Manifests) -> Iterator[str]:
     for policy in manifests.of("NetworkPolicy"):
         for rule in policy["spec"].get("ingress", ()):
             for port in rule.get("ports", ()):
-                for process in manifests.selected(policy["spec"]["podSelector"]):
+                for process in manifests.selected(policy["spec"].get("podSelector")):
                     if process.port(port["port"]) is None:
                         yield f"{name_of(policy)}: {process.where} does not listen on {port['port']}"
 
@@ -41,7 +41,7 @@ def _is_reached(manifests: Manifests) -> Iterator[str]:
         for policy in manifests.of("NetworkPolicy")
         for rule in policy["spec"].get("ingress", ())
         for port in rule.get("ports", ())
-        for process in manifests.selected(policy["spec"]["podSelector"])
+        for process in manifests.selected(policy["spec"].get("podSelector"))
     }
     for process in manifests.processes:
         for number in process.ports.values():
@@ -56,7 +56,7 @@ def _ingress_is_let_in(manifests: Manifests) -> Iterator[str]:
         for policy in manifests.of("NetworkPolicy")
         for rule in policy["spec"].get("ingress", ())
         if any(_is_of_the_ingress(each) for each in rule.get("from", ()))
-        for process in manifests.selected(policy["spec"]["podSelector"])
+        for process in manifests.selected(policy["spec"].get("podSelector"))
     }
     for ingress in manifests.of("Ingress"):
         for path in paths(ingress):

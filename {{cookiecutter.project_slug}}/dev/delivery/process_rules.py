@@ -129,7 +129,7 @@ def _reaches(manifests: Manifests) -> Iterator[str]:
         allowed = {
             port["port"]
             for policy in manifests.of("NetworkPolicy")
-            if process in manifests.selected(policy["spec"]["podSelector"])
+            if process in manifests.selected(policy["spec"].get("podSelector"))
             for rule in policy["spec"].get("egress", ())
             for port in rule.get("ports", ())
         }

@@ -16,6 +16,9 @@ MISTAKES = {
         "wroker",
         "to-broker: its selector matches no",
     ),
+    "policy that does not say for whom": Mistake(
+        "NetworkPolicy/to-broker", "spec.podSelector", GONE, "to-broker: its selector matches nothing"
+    ),
     "policy for another port": Mistake(
         "NetworkPolicy/from-ingress", "spec.ingress.0.ports.0.port", 80, "Deployment/http does not listen on 80"
     ),
