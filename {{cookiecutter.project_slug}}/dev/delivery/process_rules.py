@@ -45,13 +45,14 @@ def read_by(process: Process) -> Mapping[str, Variable]:
 
 
 def _commands(manifests: Manifests) -> Iterator[str]:
+    parser = cli.command_line()
     for process in ours(manifests):
         if "command" in process.container:
             yield f"{process.where}: its entry point is the image's, and not {process.container['command']}"
         said = io.StringIO()
         try:
             with redirect_stderr(said), redirect_stdout(io.StringIO()):
-                arguments, others = cli.command_line().parse_known_args(process.command)
+                arguments, others = parser.parse_known_args(process.command)
         except SystemExit:
             yield f"{process.where}: no such command: app {' '.join(process.command)}"
         else:
