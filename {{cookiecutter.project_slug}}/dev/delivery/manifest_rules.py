@@ -110,9 +110,14 @@ def _analyses(manifests: Manifests) -> Iterator[str]:
 
 def _scaled_workloads(manifests: Manifests) -> Iterator[str]:
     for scaler in manifests.of("HorizontalPodAutoscaler"):
-        target = manifests.named("Deployment", scaler["spec"]["scaleTargetRef"]["name"])
+        reference = scaler["spec"]["scaleTargetRef"]
+        target = manifests.named(reference["kind"], reference["name"])
         if target and "replicas" in target["spec"]:
             yield f"{name_of(target)}: its replicas are those of {name_of(scaler)}, and are not given here"
+    for rollout in manifests.of("Rollout"):
+        workload = manifests.named("Deployment", rollout["spec"].get("workloadRef", {}).get("name", ""))
+        if workload and workload["spec"].get("replicas") != 0:
+            yield f"{name_of(workload)}: {name_of(rollout)} has its pods, and nothing would judge those of its own"
 
 
 def _public_paths(manifests: Manifests) -> Iterator[str]:

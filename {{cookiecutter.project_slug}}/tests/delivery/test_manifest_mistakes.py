@@ -105,7 +105,12 @@ RULES = {
     "autoscaler by an unknown metric": Mistake(
         "HorizontalPodAutoscaler/http", "spec.metrics.1.pods.metric.name", "requests", "requests is no gauge"
     ),
-    "replicas beside an autoscaler": Mistake("Deployment/http", "spec.replicas", 3, "its replicas are those of"),
+    "replicas beside an autoscaler": Mistake(
+        "Deployment/http", "spec.replicas", 3, "its replicas are those of", "plain"
+    ),
+    "pods that nothing judges": Mistake(
+        "Deployment/http", "spec.replicas", GONE, "Rollout/http has its pods, and nothing would judge those of its own"
+    ),
     "no bound for all together": Mistake("ResourceQuota/quota", "kind", "Quota", "Namespace: it has no ResourceQuota"),
     "no bound for each": Mistake("LimitRange/limits", "kind", "Limits", "Namespace: it has no LimitRange"),
     "no room for three times the pods": Mistake(
