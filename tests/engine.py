@@ -7,8 +7,11 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
+
+import httpx
 
 _PACKAGES = (
     *("buildah", "conmon", "debootstrap", "podman", "runc"),
@@ -73,6 +76,19 @@ def find(folder: Path) -> Engine | None:
     engine = _podman(folder, root)
     _make_base(engine, folder / "base", root)
     return engine
+
+
+def until_it_answers(url: str) -> None:
+    """Return when what was just started answers with success."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        try:
+            if httpx.get(url, timeout=2).is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.1)
+    raise AssertionError(f"{url} does not answer")
 
 
 def _podman(folder: Path, root: Path) -> Engine:

@@ -4,12 +4,11 @@ import os
 import shutil
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import httpx
+from engine import until_it_answers
 
 _REGISTRY = """\
 version: 0.1
@@ -74,19 +73,7 @@ def running(registry: Path, folder: Path) -> Iterator[str]:
     command = [str(registry), "serve", str(folder / "registry.yml")]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            _until_it_answers(f"http://127.0.0.1:{port}/v2/")
+            until_it_answers(f"http://127.0.0.1:{port}/v2/")
             yield f"127.0.0.1:{port}"
         finally:
             process.terminate()
-
-
-def _until_it_answers(url: str) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(url, timeout=2).is_success:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError("the registry does not answer")

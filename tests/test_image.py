@@ -132,7 +132,7 @@ def test_it_migrates_serves_and_works_with_a_file_system_that_it_cannot_write(
         for command, name in names.items():
             engine("run", "--detach", "--name", name, *_HARDENED, *settings, _IMAGE, command)
         for port in ports.values():
-            _until_ready(f"http://127.0.0.1:{port}/readyz")
+            engines.until_it_answers(f"http://127.0.0.1:{port}/readyz")
         figure(f"image: two containers ready after {time.monotonic() - began:.1f} s")
         _order_takes_effect(f"http://127.0.0.1:{ports['serve']}", servers["token"])
         written = engine("exec", names["serve"], "python3", "-c", "open('/srv/x', 'w')", check=False)
@@ -255,18 +255,6 @@ def _make(
         check=False,
         timeout=900,
     )
-
-
-def _until_ready(url: str) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            if httpx.get(url, timeout=2).is_success:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError(f"{url} is not ready")
 
 
 def _order_takes_effect(url: str, token: str) -> None:
