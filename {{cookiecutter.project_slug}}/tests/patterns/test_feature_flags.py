@@ -9,6 +9,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import REGISTRY
+from pydantic import ValidationError
 from structlog.testing import capture_logs
 
 from app.kit.context import Context, bind
@@ -130,6 +131,7 @@ DAMAGED = {
     "without strategies": '{"version": 2, "features": [{"name": "parcels-new", "enabled": true, "strategies": null}]}',
     "a type that the engine refuses": WHOLE.replace("false", '"no"'),
     "without a version": WHOLE.replace('"version": 2, ', ""),
+    "brackets without end": "[" * 100_000,
 }
 
 
@@ -209,6 +211,24 @@ def test_fixed_flags_answer_as_told() -> None:
 
     assert (flags.is_on(NEW), flags.is_on(ALLOWED), flags.variant(COLOUR)) == (True, True, "red")
     assert FixedFlags().variant(COLOUR) == "grey"
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        pytest.param({"url": "unleash:4242"}, id="no scheme"),
+        pytest.param({"url": "http://unleash:port/api"}, id="no port"),
+        pytest.param({"url": "http://[::1/api"}, id="no address"),
+        pytest.param({"token": "*:development.secret\n"}, id="end of line"),
+        pytest.param({"token": "schlüssel"}, id="no header"),
+    ],
+)
+def test_a_server_that_cannot_be_asked_is_refused_at_the_start(setting: dict[str, str]) -> None:
+    """And what is wrong with a token does not repeat it."""
+    with pytest.raises(ValidationError) as raised:
+        FeatureFlagSettings.model_validate(setting)
+
+    assert "secret" not in raised.value.errors(include_input=False)[0]["msg"]
 
 
 @pytest.mark.parametrize("name", ["Parcels-new", "parcels", "parcels_new", "-new", ""])

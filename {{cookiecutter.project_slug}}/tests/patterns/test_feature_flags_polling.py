@@ -1,6 +1,7 @@
 """patterns/feature_flags: a server that is well, slow, hanging, wrong or gone, and who never waits for it."""
 
 import asyncio
+import gzip
 import json
 import os
 import threading
@@ -16,6 +17,7 @@ from structlog.testing import capture_logs
 
 from app.patterns.feature_flags import FeatureFlags, FeatureFlagSettings, KillSwitch, running, telemetry
 from app.patterns.feature_flags.files import keep
+from app.patterns.feature_flags.rules import Rules
 from dev.flag_server import TOKEN, FlagServer
 from dev.http_server import serving
 from dev.nats import free_port
@@ -74,6 +76,7 @@ async def _drip() -> AsyncIterator[bytes]:
         await asyncio.sleep(0.02)
 
 
+TOO_MUCH = gzip.compress(b'{"version": 2, "features": []}' + b" " * 9_000_000)
 FAULTS: dict[str, tuple[Callable[[FlagServer], None], str]] = {
     "it hangs": (lambda server: setattr(server, "hangs", True), "timeout"),
     "it drips": (lambda server: setattr(server, "answers_instead", lambda: StreamingResponse(_drip())), "timeout"),
@@ -91,6 +94,24 @@ FAULTS: dict[str, tuple[Callable[[FlagServer], None], str]] = {
     ),
     "it sends other rules": (
         lambda server: setattr(server, "answers_instead", lambda: Response("{}", 200)),
+        "malformed",
+    ),
+    "it sends brackets without end": (
+        lambda server: setattr(server, "answers_instead", lambda: Response("[" * 100_000, 200)),
+        "malformed",
+    ),
+    "it sends no text": (
+        lambda server: setattr(server, "answers_instead", lambda: Response(b"\xff\xfe\x00", 200)),
+        "malformed",
+    ),
+    "it sends something that is not compressed": (
+        lambda server: setattr(server, "answers_instead", lambda: Response("{}", 200, {"content-encoding": "gzip"})),
+        "malformed",
+    ),
+    "it sends more than fits": (
+        lambda server: setattr(
+            server, "answers_instead", lambda: Response(TOO_MUCH, 200, {"content-encoding": "gzip"})
+        ),
         "malformed",
     ),
 }
@@ -116,6 +137,38 @@ async def test_what_was_known_last_stays(server: FlagServer, tmp_path: Path, fau
 
     assert still
     assert [line["reason"] for line in logs if line["event"] == "feature_flags.fetch_failed"] == [reason]
+
+
+async def test_a_bug_does_not_end_the_questions(
+    server: FlagServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is counted, and told once with its traceback; what is thrown after it arrives."""
+
+    def broken(_document: str) -> Rules:
+        raise ZeroDivisionError
+
+    with capture_logs() as logs, monkeypatch.context() as patch:
+        crashed = _fetched("crashed")
+        patch.setattr("app.patterns.feature_flags.polling.Rules", broken)
+        async with flags_of(server.url, tmp_path) as flags:
+            await eventually(lambda: _fetched("crashed") >= crashed + 3)
+            patch.undo()
+            server.know(parcels_stopped=True)
+            await eventually(lambda: flags.is_on(STOPPED))
+
+    told = [(line["reason"], line["exc_info"]) for line in logs if line["event"] == "feature_flags.fetch_failed"]
+    assert told == [("crashed", True)]
+
+
+async def test_rules_without_an_etag_are_read_once(server: FlagServer, tmp_path: Path) -> None:
+    """A proxy may take it away: the same text is no news, and its file is not written again and again."""
+    server.answers_instead = lambda: Response(RULES_ON)
+    changed, unchanged = _fetched("changed"), _fetched("unchanged")
+
+    async with flags_of(server.url, tmp_path):
+        await eventually(lambda: _fetched("unchanged") >= unchanged + 2)
+
+    assert _fetched("changed") == changed + 1
 
 
 async def test_a_server_that_is_not_there_changes_nothing(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from .rules import MalformedRules, Rules
 from .settings import FeatureFlagSettings
 
 _SPECIFICATION = "5.2.0"  # of Unleash's clients: with it, the server sends segments beside the flags
+_MOST_BYTES = 8 * 1024 * 1024  # more than ten thousand flags; an answer without end must not fill the memory
 _log = structlog.get_logger(__name__)
 
 
@@ -40,7 +41,7 @@ class Polling:
         cache: Path | None,
     ) -> None:
         self._settings = settings
-        self._url = f"{(settings.url or '').rstrip('/')}/client/features"
+        self._url = f"{settings.url or ''}".rstrip("/") + "/client/features"
         self._client = client
         self._clock = clock
         self._use = use
@@ -62,11 +63,12 @@ class Polling:
         """Ask once; a failure is told, and changes nothing."""
         try:
             changed = await self._fetch()
-        except FetchFailed as exc:
-            telemetry.FETCHES.labels(exc.reason).inc()
-            if self._failing != exc.reason:
-                _log.warning("feature_flags.fetch_failed", reason=exc.reason)
-            self._failing = exc.reason
+        except Exception as exc:  # noqa: BLE001 - a bug must not end this task: no switch would arrive any more
+            reason = exc.reason if isinstance(exc, FetchFailed) else "crashed"
+            telemetry.FETCHES.labels(reason).inc()
+            if self._failing != reason:
+                _log.warning("feature_flags.fetch_failed", reason=reason, exc_info=reason == "crashed")
+            self._failing = reason
             return
         telemetry.FETCHES.labels("changed" if changed else "unchanged").inc()
         telemetry.LAST_FETCH.set(self._clock.now().timestamp())
@@ -80,10 +82,15 @@ class Polling:
         headers = {**self._headers, "If-None-Match": self._etag} if self._etag else self._headers
         try:
             # httpx limits each step; a server that sends a byte now and then would hold it for ever.
-            async with asyncio.timeout(self._settings.timeout_seconds):
-                response = await self._client.get(self._url, headers=headers)
+            async with (
+                asyncio.timeout(self._settings.timeout_seconds),
+                self._client.stream("GET", self._url, headers=headers) as response,
+            ):
+                body = await _read(response)
         except (TimeoutError, httpx.TimeoutException) as exc:
             raise FetchFailed("timeout") from exc
+        except httpx.DecodingError as exc:
+            raise FetchFailed("malformed") from exc
         except httpx.RequestError as exc:
             raise FetchFailed("unreachable") from exc
         if response.status_code == httpx.codes.NOT_MODIFIED and self._etag:
@@ -91,12 +98,15 @@ class Polling:
         if response.status_code != httpx.codes.OK:
             raise FetchFailed("refused")
         try:
-            rules = Rules(response.text)
-        except MalformedRules as exc:
+            document = body.decode()
+            changed = document != self._document  # a proxy may have taken the ETag away
+            if changed:
+                # In a thread: of a thousand flags this takes 30 ms, and requests would wait.
+                self._use(await asyncio.to_thread(Rules, document))
+        except (MalformedRules, UnicodeDecodeError) as exc:
             raise FetchFailed("malformed") from exc
-        self._use(rules)
-        self._document, self._etag = response.text, response.headers.get("etag", "")
-        return True
+        self._document, self._etag = document, response.headers.get("etag", "")
+        return changed
 
     async def _keep(self, cache: Path, *, changed: bool) -> None:
         try:
@@ -105,3 +115,12 @@ class Polling:
                 await asyncio.to_thread(keep, cache, self._document, changed=changed)
         except TimeoutError:
             _log.warning("feature_flags.cache_not_written", reason="TimeoutError")
+
+
+async def _read(response: httpx.Response) -> bytes:
+    body = bytearray()
+    async for part in response.aiter_bytes():
+        body += part
+        if len(body) > _MOST_BYTES:
+            raise FetchFailed("malformed")
+    return bytes(body)

@@ -25,7 +25,7 @@ class Rules:
             names = {feature["name"] for feature in json.loads(document)["features"]}
             self._engine.take_state(document)
             self.names = {str(feature.name) for feature in self._engine.list_known_toggles()}
-        except (ValueError, TypeError, LookupError, AttributeError) as exc:  # the engine checks nothing by itself
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as exc:  # the engine checks nothing
             raise MalformedRules(f"no rules of Unleash: {type(exc).__name__}") from exc
         # What it cannot read, it drops without a word, and then knows no flag at all.
         if self.names != names:

@@ -1,8 +1,9 @@
 """Where rules come from."""
 
+import re
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, SecretStr, field_validator
 
 
 class FeatureFlagSettings(BaseModel):
@@ -10,10 +11,8 @@ class FeatureFlagSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    url: str | None = Field(
-        None,
-        pattern=r"^https?://",
-        description="Unleash's API, such as https://unleash.example.com/api; none: no server.",
+    url: HttpUrl | None = Field(
+        None, description="Unleash's API, such as https://unleash.example.com/api; none: no server."
     )
     token: SecretStr | None = Field(None, description="Backend token of Unleash; it chooses the environment there.")
     poll_seconds: float = Field(15.0, gt=0, description="From one answer to the next question.")
@@ -24,3 +23,10 @@ class FeatureFlagSettings(BaseModel):
     bootstrap_file: Path | None = Field(
         None, description="Rules to begin with, as Unleash's client API sends them, while no others are known."
     )
+
+    @field_validator("token")
+    @classmethod
+    def _fits_into_a_header(cls, token: SecretStr | None) -> SecretStr | None:
+        if token and not re.fullmatch(r"[!-~]+", token.get_secret_value()):
+            raise ValueError("a token is printable ASCII, without a space or an end of line")
+        return token

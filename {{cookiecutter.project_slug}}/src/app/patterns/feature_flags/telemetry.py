@@ -13,7 +13,7 @@ EVALUATIONS = counter(
 FETCHES = counter(
     "feature_flags_fetches_total",
     "Questions to the flag server, by what came of them.",
-    {"outcome": ("changed", "unchanged", "timeout", "unreachable", "refused", "malformed")},
+    {"outcome": ("changed", "unchanged", "timeout", "unreachable", "refused", "malformed", "crashed")},
 )
 LAST_FETCH = gauge(
     "feature_flags_last_fetch_timestamp_seconds",
