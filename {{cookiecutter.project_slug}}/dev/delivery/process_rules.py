@@ -1,15 +1,13 @@
 """What the manifests say of the service's processes, held against its code: settings, commands, ports, times."""
 
-import io
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import redirect_stderr, redirect_stdout
 
-from app import cli
 from app.kit.instruments import DECLARED
 from app.patterns import health
 from app.settings import ProbeProcess, Settings
 from dev.delivery.manifests import SECRET, Manifests, Process, name_of
 from dev.delivery.variables import Variable, all_variables, variables
+from dev.ops.app_commands import no_command
 from dev.ops.selectors import declare_all
 
 Rule = Callable[[Manifests], Iterator[str]]
@@ -45,19 +43,11 @@ def read_by(process: Process) -> Mapping[str, Variable]:
 
 
 def _commands(manifests: Manifests) -> Iterator[str]:
-    parser = cli.command_line()
     for process in ours(manifests):
         if "command" in process.container:
             yield f"{process.where}: its entry point is the image's, and not {process.container['command']}"
-        said = io.StringIO()
-        try:
-            with redirect_stderr(said), redirect_stdout(io.StringIO()):
-                arguments, others = parser.parse_known_args(process.command)
-        except SystemExit:
+        if no_command(process.command):
             yield f"{process.where}: no such command: app {' '.join(process.command)}"
-        else:
-            if others and "client" not in arguments:
-                yield f"{process.where}: no such command: app {' '.join(process.command)}"
 
 
 def _settings(manifests: Manifests) -> Iterator[str]:

@@ -10,16 +10,14 @@
 `$service` stands for the service. A line that begins with `kubectl` is carried out on the processes that are there.
 """
 
-import io
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
 
-from app import cli
 from dev.environment import ROOT
+from dev.ops.app_commands import no_command
 from dev.ops.lines import BadSource
 from dev.ops.selectors import declare_all, mistakes
 
@@ -126,22 +124,8 @@ def _wrong(block: Block) -> Iterator[str]:
             if command.startswith("kubectl "):
                 if not KUBECTL.fullmatch(command):
                     yield f"no such command of the platform: {command}"
-            elif command.startswith("app ") and (why := _no_command(command)):
-                yield why
-
-
-def _no_command(command: str) -> str:
-    """Return why `app ...` is no command of this service, or nothing."""
-    said = io.StringIO()
-    try:
-        with redirect_stderr(said), redirect_stdout(io.StringIO()):
-            cli.command_line().parse_args(shlex.split(command, comments=True)[1:])
-    except SystemExit as exc:
-        why = said.getvalue().strip().rpartition("error: ")[2]
-        # A value that is filled in when it runs, such as an id, is none yet.
-        if exc.code and not re.search(r"'\$\w+'$", why):
-            return f"no such command: {command}: {why}"
-    return ""
+            elif command.startswith("app ") and (why := no_command(shlex.split(command, comments=True)[1:])):
+                yield f"no such command: {command}: {why}"
 
 
 def _name(path: Path) -> str:
