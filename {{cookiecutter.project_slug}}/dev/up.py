@@ -19,7 +19,7 @@ from dev.environment import ROOT
 from dev.process import StartFailed
 from dev.stack import Stack
 
-_PORTS = {  # name: default, variable
+PORTS = {  # name: default, variable
     "http": (8000, "APP_HTTP__PORT"),
     "worker": (8001, "APP_WORKER__PORT"),
     "probe": (8004, "APP_PROBE__PORT"),
@@ -32,7 +32,7 @@ _PORTS = {  # name: default, variable
 def main() -> None:
     """Run until Ctrl-C; a failure is one line on standard error and exit status 1."""
     arguments = _arguments()
-    ports: dict[str, int] = {name: getattr(arguments, name) for name in _PORTS}
+    ports: dict[str, int] = {name: getattr(arguments, name) for name in PORTS}
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # SIGINT too: a shell's `&` starts us deaf to it
         signal.signal(number, signal.default_int_handler)
     try:
@@ -70,14 +70,14 @@ def _require_free(ports: dict[str, int]) -> None:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError as exc:
-                advice = f"Stop what uses it, or set {_PORTS[name][1]} to another port."
+                advice = f"Stop what uses it, or set {PORTS[name][1]} to another port."
                 raise StartFailed(f"port {port}, for {name}, is taken. {advice}") from exc
 
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="up", description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--data", type=Path, default=ROOT / ".dev", help="where everything is stored; default .dev")
-    for name, (default, variable) in _PORTS.items():
+    for name, (default, variable) in PORTS.items():
         port = os.environ.get(variable, default)
         parser.add_argument(
             f"--{name}-port", dest=name, type=int, default=port, help=f"default {default}, or {variable}"

@@ -6,6 +6,7 @@ decides in `tests/ops`, the pages of metrics, logs and flags in `tests/architect
 
 import re
 import shlex
+import tomllib
 from collections.abc import Iterator
 
 import pytest
@@ -31,7 +32,7 @@ SETTINGS = all_variables()
 # The others are of the repository that this service was made from, and the documents say so.
 TARGETS = targets(ROOT) | {"bench", "bench-audit", "bench-retention", "bench-telemetry", "test-image"}
 # The others are those of a flag server, a collector, PostgreSQL, NATS's own page, and Prometheus.
-PORTS = {str(port) for port, _ in up._PORTS.values()} | {"4242", "4318", "5432", "8222", "9090"}
+PORTS = {str(port) for port, _ in up.PORTS.values()} | {"4242", "4318", "5432", "8222", "9090"}
 
 
 def is_exposed(name: str) -> bool:
@@ -76,6 +77,17 @@ def test_what_is_named_is_there() -> None:
 
     assert {name: lines for name, lines in told.items() if lines} == {}
     assert {"README.md", ".env.example", "Makefile", "deploy/Dockerfile", "ops/alerts.yaml"} <= FILES.keys()
+
+
+def test_what_is_kept_is_told_as_it_is() -> None:
+    """The days of the rules of retention, on the pages of what they remove."""
+    kept = tomllib.loads((ROOT / "src" / "app" / "retention.toml").read_text())
+    page = (ROOT / "docs" / "retention.md").read_text()
+    audit_log = (ROOT / "docs" / "audit-log.md").read_text()
+
+    told = re.findall(r"A month of `(\w+)` goes when its last day is (\d+) days ago", page)
+    assert told == [(table, str(kept[table]["keep_days"])) for table, _ in told] != []
+    assert re.findall(r"drops it after (\d+) days", audit_log) == [str(kept["audit_log"]["keep_days"])]
 
 
 @pytest.mark.parametrize(

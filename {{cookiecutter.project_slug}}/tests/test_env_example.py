@@ -6,7 +6,7 @@ import shlex
 import pytest
 
 from app.settings import ProbeProcess, Settings, load, load_probe
-from dev.delivery.variables import variables
+from dev.delivery.variables import all_variables, variables
 from dev.environment import ROOT
 
 LINES = (ROOT / ".env.example").read_text().splitlines()
@@ -32,6 +32,17 @@ def test_every_variable_is_read_by_somebody() -> None:
 
     assert VALUES.keys() - known - FOR_COMPOSE == set()
     assert {"POSTGRES_PASSWORD", "POSTGRES_PORT", "NATS_PORT"} == FOR_COMPOSE
+
+
+def test_containers_and_processes_listen_where_the_file_says() -> None:
+    """The ports of compose.yaml are those of the addresses; those of processes are the defaults of their settings."""
+    published = dict(re.findall(r"127\.0\.0\.1:\$\{(\w+):-(\d+)\}", COMPOSE))
+    ports = {name: value for name, value in VALUES.items() if re.fullmatch(r"APP_\w+__PORT", name)}
+
+    assert {name: VALUES[name] for name in published} == published
+    assert f"127.0.0.1:{published['POSTGRES_PORT']}/" in VALUES["APP_DATABASE__URL"]
+    assert VALUES["APP_BROKER__URL"] == f"nats://127.0.0.1:{published['NATS_PORT']}"
+    assert ports == {name: str(all_variables()[name].default) for name in ports} != {}
 
 
 def test_every_variable_has_a_sentence() -> None:

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 from dev.delivery.kustomize import Object
 from dev.delivery.manifests import Manifests, Process, name_of
@@ -131,6 +132,10 @@ def _public_paths(manifests: Manifests) -> Iterator[str]:
                 yield f"{name_of(ingress)}: {path['path']} is not for strangers"
         for host in sorted({rule["host"] for rule in ingress["spec"]["rules"]} - {*_tls_hosts(ingress)}):
             yield f"{name_of(ingress)}: {host} has no certificate"
+    for asked in manifests.of("Probe"):
+        for address in map(urlsplit, _static(asked)):
+            if address.netloc and address.path not in _PUBLIC:
+                yield f"{name_of(asked)}: {address.path} is not for strangers"
 
 
 def _one_host(manifests: Manifests) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """What the manifests say of the service's processes, held against its code: settings, commands, ports, times."""
 
 from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import urlsplit
 
 from app.kit.instruments import DECLARED
 from app.patterns import health
@@ -30,6 +31,7 @@ _ONLY_FOR = {
     "APP_MIGRATIONS__DATABASE_URL": ("migrate", "partitions", "retention"),
 }
 """Secrets that not every process has: the commands that need one; nothing else may have it."""
+_PORTS = {"http": 80, "https": 443}
 
 
 def ours(manifests: Manifests) -> Iterator[Process]:
@@ -129,6 +131,11 @@ def _reaches(manifests: Manifests) -> Iterator[str]:
             yield f"{process.where}: no NetworkPolicy lets it out to {port}"
         for port in sorted(allowed - needed):
             yield f"{process.where}: it is let out to {port}, and needs nothing there"
+        for name, value in manifests.environment(process).items() if process.command[0] in LISTENS else ():
+            address = urlsplit(value or "")
+            port = address.port or _PORTS.get(address.scheme)
+            if port and port not in allowed:
+                yield f"{process.where}: {name} leads to port {port}, to which no NetworkPolicy lets it out"
 
 
 def _probes(manifests: Manifests) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Mistakes in GitHub's workflows are named, by whoever knows them: schema, actionlint, shellcheck or zizmor."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -140,3 +141,16 @@ def test_an_issue_is_opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
         "opened https://example.com/2",
     ]
     assert tracker.issues[0] == {"title": "Drift (1)", "body": "- what was found"}
+
+
+def test_the_page_tells_of_each_variable() -> None:
+    """What the jobs need is on a page, and the page of pipelines tells of nothing else."""
+    files = "\n".join(path.read_text() for path in (ROOT / ".github").rglob("*.yml"))
+    pages = [path.read_text() for path in (ROOT / "docs").glob("*.md")]
+    needed = {*re.findall(r"\b(?:vars|secrets)\.([A-Z_]+)", files)}
+    told = (
+        (ROOT / "docs" / "pipelines.md").read_text().partition("Variables of the environments")[2].partition("\n\n")[0]
+    )
+
+    assert needed <= {name for page in pages for name in re.findall(r"`([A-Z_]+)`", page)}
+    assert {*re.findall(r"`([A-Z_]+)`", told)} <= needed

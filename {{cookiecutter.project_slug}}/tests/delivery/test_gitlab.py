@@ -1,5 +1,6 @@
 """Mistakes in GitLab's files are named."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,15 @@ def test_an_issue_is_opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
         "opened https://example.com/2",
     ]
     assert tracker.issues[0] == {"title": "Drift (1)", "description": "- what was found"}
+
+
+def test_a_page_tells_of_each_variable() -> None:
+    """Whatever the jobs take from outside."""
+    files = "\n".join(path.read_text() for path in (ROOT / ".gitlab-ci.yml", *(ROOT / ".gitlab").glob("*.yml")))
+    given = {*re.findall(r"^ +(?:- )?([A-Z_]+):", files, re.MULTILINE)}
+    needed = {name for name in re.findall(r"\$\{?([A-Z][A-Z_]+)", files) if not name.startswith("CI_")} - given
+
+    assert {"REGISTRY", "CLUSTER"} <= needed
+    assert needed <= {
+        name for page in (ROOT / "docs").glob("*.md") for name in re.findall(r"`([A-Z_]+)`", page.read_text())
+    }

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 import pytest
 import yaml
 
-from app import cli
+from app import cli, telemetry_cost
 from app.patterns import health
 from app.settings import Settings, load, load_probe
+from dev import up
 from dev.delivery import falco
 from dev.delivery.kustomize import VARIANTS, Object
 from dev.delivery.manifests import Manifests, name_of
@@ -234,11 +235,28 @@ def test_what_is_traced_is_what_the_policy_says(rendered: Mapping[str, Sequence[
 
 
 def test_probes_ask_what_there_is_to_ask() -> None:
-    """Everything that health.py answers, and the page of the image means the same by ready and alive."""
+    """Everything that health.py answers; and the image, its page and `make up` mean the same ports and probes."""
     assert {*PROBES.values()} == health.PATHS
-    rows = re.findall(
-        r"^\| `(\w+)`.*\| `(/\w+)` \| `(/\w+)` \|$", (ROOT / "docs" / "image.md").read_text(), re.MULTILINE
-    )
+    ready, alive = PROBES["readinessProbe"], PROBES["livenessProbe"]
+    ports = {name: all_variables()[f"{prefix}PORT"].default for name, prefix in LISTENS.items()}
+    row = r"^\| `(\w+)`[^|]*\|[^|]*\| (\d+) \| `(/\w+)` \| `(/\w+)` \|$"
+    page = (ROOT / "docs" / "image.md").read_text()
 
-    assert {name for name, _, _ in rows} == LISTENS.keys()
-    assert {(ready, alive) for _, ready, alive in rows} == {(PROBES["readinessProbe"], PROBES["livenessProbe"])}
+    assert re.findall(row, page, re.MULTILINE) == [(name, str(port), ready, alive) for name, port in ports.items()]
+    assert f"http://127.0.0.1:{ports['serve']}{alive}'" in DOCKERFILE
+    assert [f"http://127.0.0.1:{ports[name]}" for name in ("serve", "worker")] == [*telemetry_cost._UP]
+    assert {name: port for port, name in up.PORTS.values() if name.startswith("APP_")} == {
+        f"{prefix}PORT": ports[name] for name, prefix in LISTENS.items()
+    }
+
+
+def test_the_page_tells_how_long_a_process_takes_to_stop(manifests: Manifests) -> None:
+    """And which secrets there are."""
+    http = next(process for process in manifests.processes if process.command == ["serve"])
+    given = manifests.environment(http)
+    drain, shutdown = given["APP_HTTP__DRAIN_SECONDS"], given["APP_HTTP__SHUTDOWN_SECONDS"]
+
+    said = re.findall(r"looks unready for (\d+) seconds .* within (\d+), and is killed after (\d+)\.", PAGE)
+    assert said == [(drain, shutdown, str(http.pod["terminationGracePeriodSeconds"]))]
+    (row,) = re.findall(r"^\| ExternalSecret ([^|]+) \|", PAGE, re.MULTILINE)
+    assert {*re.findall(r"`([\w-]+)`", row)} == {found["metadata"]["name"] for found in manifests.of("ExternalSecret")}

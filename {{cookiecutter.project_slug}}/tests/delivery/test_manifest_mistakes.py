@@ -99,6 +99,15 @@ RULES = {
         "x",
         "PodDisruptionBudget/worker: its selector",
     ),
+    "collector on another port": Mistake(
+        "ConfigMap/settings", "data.APP_TRACING__OTLP_ENDPOINT", "http://collector:4319", "ENDPOINT leads to port 4319"
+    ),
+    "flag server that nobody is let out to": Mistake(
+        "ConfigMap/settings", "data.APP_FEATURE_FLAGS__URL", "http://unleash:4242/api", "FLAGS__URL leads to port 4242"
+    ),
+    "question from outside that nobody answers": Mistake(
+        "Probe/readiness", "spec.targets.staticConfig.static.0", "https://host/healthz", "/healthz is not for strangers"
+    ),
     "autoscaler of nothing": Mistake(
         "HorizontalPodAutoscaler/http", "spec.scaleTargetRef.name", "web", "there is no Rollout/web"
     ),

@@ -1,19 +1,18 @@
 """Terraform and the code say the same: names of settings, what a workload needs, how long things are kept."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
-from pydantic import BaseModel, SecretStr
 
 from app.cli import CLIENTS, COMMANDS
 from app.patterns.retention import RetentionSettings
-from app.settings import ProbeProcess, Settings
 from dev.delivery.kustomize import Object
 from dev.delivery.manifests import Manifests
 from dev.delivery.process_rules import ours
 from dev.delivery.terraform.program import ENVIRONMENTS, FOLDER
 from dev.delivery.terraform.stateful import PREVENTS_DESTROY, PROTECTIONS, STATEFUL
+from dev.delivery.variables import all_variables
 from dev.environment import ROOT
 from dev.telemetry_policy.places import read
 
@@ -23,19 +22,6 @@ MANIFESTS = "\n".join(path.read_text() for path in sorted((ROOT / "deploy" / "k8
 PAGE = (ROOT / "docs" / "terraform.md").read_text()
 # What else is given to a process in a file, and is a secret.
 SECRET_FILES = {"APP_PROBE__CLIENT_SECRET_FILE"}
-
-
-def settings(model: type[BaseModel], prefix: str = "APP_") -> Iterator[tuple[str, bool]]:
-    """Yield each variable of a settings model, and whether it is a secret."""
-    for name, field in model.model_fields.items():
-        variable = str(field.validation_alias or f"{prefix}{name.upper()}")
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from settings(field.annotation, f"{variable}__")
-        else:
-            yield variable, SecretStr.__name__ in str(field.annotation)
-
-
-KNOWN = dict([*settings(Settings), *settings(ProbeProcess)])
 
 
 def secrets() -> dict[str, dict[str, list[str]]]:
@@ -54,20 +40,12 @@ def workloads() -> set[str]:
     return set(re.findall(r"^    ([\w-]+)\s+= ", table, re.MULTILINE))
 
 
-def test_each_variable_is_a_setting() -> None:
-    """Whatever looks like a variable of the environment, in Terraform or its page, is one that the code reads."""
-    told = {name for text in [*SERVICE.values(), PAGE] for name in re.findall(r"\b(?:APP_[A-Z_]+|OTEL_\w+)\b", text)}
-
-    assert len(told) > 10
-    assert told - KNOWN.keys() == set()
-
-
 def test_each_secret_of_the_code_has_a_place() -> None:
     """And each place is for a secret of the code: both ways."""
     placed = [setting for secret in secrets().values() for setting in secret["settings"]]
 
     assert len(placed) == len(set(placed))
-    assert set(placed) == {name for name, is_secret in KNOWN.items() if is_secret} | SECRET_FILES
+    assert set(placed) == {name for name, variable in all_variables().items() if variable.secret} | SECRET_FILES
 
 
 def test_a_secret_goes_to_workloads_that_exist() -> None:
@@ -173,6 +151,13 @@ def test_archives_are_locked_as_long_as_the_code_locks_them() -> None:
     production = (FOLDER / "environments" / "production" / "main.tf").read_text()
 
     assert re.findall(r"archives = (\d+)", production) == [str(RetentionSettings().archive_days)]
+
+
+def test_the_database_is_where_the_policy_lets_processes_out_to() -> None:
+    """One port in the cluster and in the cloud."""
+    (port,) = re.findall(r"name: to-database\n.*?port: (\d+)", MANIFESTS, re.DOTALL)
+
+    assert set(re.findall(r"(?:from|to)_port += (\d+)", MODULES["database"])) == {port}
 
 
 def test_the_roles_of_the_database_are_the_pages() -> None:
