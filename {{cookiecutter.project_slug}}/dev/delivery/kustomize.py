@@ -31,7 +31,7 @@ VARIANTS = {
     "production": Variant("production"),
     "plain": Variant("production", ()),
     "blue-green": Variant("production", ("blue-green",)),
-    "waf": Variant("production", ("canary", "waf")),
+    "waf": Variant("production", ("canary", "waf", "flags")),
 }
 
 

@@ -3,18 +3,28 @@
 import ast
 import re
 from datetime import date, timedelta
+from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from app.kit.clock import SystemClock
-from app.patterns.feature_flags import Experiment, FeatureFlagSettings, KillSwitch, ReleaseFlag, overdue
+from app.patterns.feature_flags import (
+    Experiment,
+    FeatureFlags,
+    FeatureFlagSettings,
+    KillSwitch,
+    ReleaseFlag,
+    Switch,
+    overdue,
+)
 from dev.environment import ROOT
-from tests.support.flag_rules import constants, declarations, misuses, sides, wanted_sides
+from tests.support.flag_rules import constants, declarations, misuses, questions, sides, wanted_sides
 from tests.support.source import APP, PATTERNS, modules, name_of, parsed
 
 DOMAINS = declarations()
 FLAGS = {name: flag for module in DOMAINS.values() for name, flag in constants(module).items()}
+PAGE = (ROOT / "docs" / "feature-flags.md").read_text()
 TODAY = SystemClock().now().date()
 DOMAIN = pytest.mark.parametrize("domain", DOMAINS.values(), ids=DOMAINS)
 
@@ -43,6 +53,11 @@ def test_a_domain_registers_all_its_flags(domain: ModuleType) -> None:
     assert {flag.name for flag in domain.REGISTERED} == {flag.name for flag in constants(domain).values()}
 
 
+def test_no_two_domains_have_a_constant_of_one_name() -> None:
+    """One of them would hide the other from these rules."""
+    assert len(FLAGS) == sum(len(constants(domain)) for domain in DOMAINS.values())
+
+
 def test_each_domains_flags_are_registered_with_the_process() -> None:
     """In the one place that knows all domains."""
     source = (APP / "resources.py").read_text()
@@ -61,6 +76,13 @@ def test_flags_are_asked_for_by_their_constants_alone() -> None:
 
     assert {name: lines for name, lines in found.items() if lines} == {}
     assert FLAGS
+
+
+def test_each_flag_is_asked_for() -> None:
+    """What was released, or is stopped by nothing any more, has lost its declaration, too."""
+    asked = {asked for path in modules("src") for asked, _ in questions(parsed(path))}
+
+    assert {f"flags.{name}" for name in FLAGS} - asked == set()
 
 
 def test_the_name_of_a_flag_is_spelled_once() -> None:
@@ -82,8 +104,7 @@ def test_both_sides_of_each_flag_are_tested() -> None:
 
 def test_the_page_is_true() -> None:
     """The flags of orders and the settings are those of the code, word for word."""
-    page = (ROOT / "docs" / "feature-flags.md").read_text()
-    rows = re.findall(r"^\| `.+$", page.partition("## The flags of orders\n")[2].partition("\n## ")[0], re.MULTILINE)
+    rows = re.findall(r"^\| `.+$", PAGE.partition("## The flags of orders\n")[2].partition("\n## ")[0], re.MULTILINE)
     settings = [
         f"| `APP_FEATURE_FLAGS__{name.upper()}` | {'none' if field.default is None else f'`{field.default}`'}"
         f" | {field.description} |"
@@ -92,7 +113,7 @@ def test_the_page_is_true() -> None:
     kinds = {KillSwitch: "kill switch", ReleaseFlag: "release", Experiment: "experiment"}
     flags = [f"| `{flag.name}` | {kinds[type(flag)]} | {flag.purpose} |" for flag in FLAGS.values()]
 
-    assert [row for row in settings if row not in page] == []
+    assert [row for row in settings if row not in PAGE] == []
     assert rows == flags
 
 
@@ -118,7 +139,19 @@ def test_another_way_to_ask_would_be_told(mistake: str) -> None:
 
 def test_a_side_that_nobody_tests_would_be_missed() -> None:
     """Planted: a test of one side."""
-    planted = ast.parse("Orders(features=FixedFlags({flags.SWITCH: True}))")
+    planted = ast.parse("Orders(features=FixedFlags({flags.SWITCH: True}, variants={flags.COLOUR: 'red'}))")
     flag = ReleaseFlag(name="a-b", owner="service", purpose="p", expires=date(2100, 1, 1))
 
     assert wanted_sides("SWITCH", flag) - sides([planted]) == {("SWITCH", False)}
+    assert sides([planted]) == {("SWITCH", True), ("COLOUR", "red")}
+
+
+def test_the_file_on_the_page_throws_the_switch(tmp_path: Path) -> None:
+    """Who copies it in an incident has stopped new orders, and nothing else."""
+    (rules,) = re.findall(r"^```json\n(.+?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "flags.json").write_text(rules)
+    settings = FeatureFlagSettings(bootstrap_file=tmp_path / "flags.json")
+    features = FeatureFlags(FLAGS.values(), settings, service="service", env="test")
+
+    on = [name for name, flag in FLAGS.items() if isinstance(flag, Switch) and features.is_on(flag)]
+    assert on == ["NEW_ORDERS_STOPPED"]

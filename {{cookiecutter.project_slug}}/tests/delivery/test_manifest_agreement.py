@@ -1,5 +1,6 @@
 """Manifests, code, image, alerts and runbooks speak of the same things, whichever way one looks."""
 
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from dev.delivery.process_rules import LISTENS, PROBES, port_of
 from dev.delivery.variables import all_variables, variables
 from dev.environment import ROOT, project_name
 from dev.telemetry_policy.places import read as read_policy
+from tests.support.flag_rules import declarations
 
 RUNBOOKS = [*(ROOT / "docs" / "runbooks").glob("*.md")]
 DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text()
@@ -218,6 +220,19 @@ def test_falco_expects_the_connections_that_policies_allow(rendered: Mapping[str
     }
 
     assert falco.ports(falco.SOURCE.read_text()) == allowed
+
+
+def test_rules_of_flags_are_where_processes_look(rendered: Mapping[str, Sequence[Object]]) -> None:
+    """With the component `flags`: the file that the setting names, with flags that there are."""
+    manifests = Manifests(rendered["waf"])
+    registered = {flag.name for module in declarations().values() for flag in module.REGISTERED}
+    for process in (process for process in manifests.processes if process.command in (["serve"], ["worker"])):
+        mount = next(each["mountPath"] for each in process.container["volumeMounts"] if each["name"] == "flags")
+        volume = next(each["configMap"]["name"] for each in process.pod["volumes"] if each["name"] == "flags")
+        files = manifests.named("ConfigMap", volume)
+        assert files
+        named = str(manifests.environment(process)["APP_FEATURE_FLAGS__BOOTSTRAP_FILE"]).removeprefix(f"{mount}/")
+        assert {each["name"] for each in json.loads(files["data"][named])["features"]} <= registered
 
 
 def test_what_is_traced_is_what_the_policy_says(rendered: Mapping[str, Sequence[Object]]) -> None:

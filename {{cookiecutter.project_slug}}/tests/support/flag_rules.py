@@ -27,10 +27,16 @@ def misuses(tree: ast.Module, known: Collection[str]) -> Iterator[str]:
     for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
         if called_name(call) in KINDS:
             yield f"line {call.lineno}: a flag is declared in the flags.py of its domain"
-        elif isinstance(call.func, ast.Attribute) and call.func.attr in _ASKS:
-            asked = ast.unparse(call.args[0]) if call.args else "nothing"
-            if not (asked.startswith("flags.") and asked.removeprefix("flags.") in known):
-                yield f"line {call.lineno}: {asked} is no registered flag"
+    for asked, line in questions(tree):
+        if not (asked.startswith("flags.") and asked.removeprefix("flags.") in known):
+            yield f"line {line}: {asked} is no registered flag"
+
+
+def questions(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """Yield what is asked for, as it is written, and the line."""
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        if isinstance(call.func, ast.Attribute) and call.func.attr in _ASKS:
+            yield ast.unparse(call.args[0]) if call.args else "nothing", call.lineno
 
 
 def sides(trees: Iterable[ast.Module]) -> set[tuple[str, object]]:
@@ -40,7 +46,7 @@ def sides(trees: Iterable[ast.Module]) -> set[tuple[str, object]]:
         for tree in trees
         for call in ast.walk(tree)
         if isinstance(call, ast.Call) and called_name(call) == "FixedFlags"
-        for given in call.args
+        for given in (*call.args, *(keyword.value for keyword in call.keywords))
         if isinstance(given, ast.Dict)
         for key, value in zip(given.keys, given.values, strict=True)
         if isinstance(key, ast.Attribute) and isinstance(value, ast.Constant)
