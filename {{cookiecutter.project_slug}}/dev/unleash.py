@@ -88,6 +88,10 @@ class Unleash:
             await self._ask("POST", f"{features}/{name}/environments/{ENVIRONMENT}/strategies", strategy)
         await self.throw(name, on=True)
 
+    async def segment(self, name: str, constraint: Mapping[str, Any]) -> int:
+        """Make a segment, for strategies to refer to, and return its id."""
+        return int(json.loads(await self._ask("POST", "segments", {"name": name, "constraints": [constraint]}))["id"])
+
     async def throw(self, name: str, *, on: bool) -> None:
         """Switch a flag on or off."""
         path = f"projects/default/features/{name}/environments/{ENVIRONMENT}/{'on' if on else 'off'}"

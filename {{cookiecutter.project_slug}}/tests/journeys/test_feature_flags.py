@@ -50,16 +50,19 @@ async def unleash(server: Unleash) -> Unleash:
 async def _furnish(unleash: Unleash) -> None:
     await unleash.create(SWITCH)
     await unleash.throw(SWITCH, on=False)
-    await unleash.create(RELEASE, _rollout(100, tenants=["first"]))
+    await unleash.create(RELEASE, _rollout(100, constraints=[_for("first")]))
 
 
-def _rollout(percent: int, *, tenants: list[str], variants: tuple[str, ...] = ()) -> dict[str, object]:
-    constraint = {"contextName": "tenant", "operator": "IN", "values": tenants}
+def _for(*tenants: str) -> dict[str, object]:
+    return {"contextName": "tenant", "operator": "IN", "values": tenants}
+
+
+def _rollout(percent: int, *, variants: tuple[str, ...] = (), **whom: object) -> dict[str, object]:
     share = 1000 // max(1, len(variants))
     return {
         "name": "flexibleRollout",
         "parameters": {"rollout": str(percent), "stickiness": "userId", "groupId": "journey"},
-        "constraints": [constraint],
+        **whom,
         "variants": [
             {"name": name, "weight": share, "weightType": "variable", "stickiness": "userId"} for name in variants
         ],
@@ -137,11 +140,12 @@ async def test_one_tenant_has_what_is_released_to_it(flagged: RunningService) ->
 
 
 async def test_rules_are_evaluated_here_as_there(unleash: Unleash) -> None:
-    """A hundred users of two tenants: half of one tenant's, the half that the server chooses, in its colours."""
+    """A hundred users of two tenants: half of one's, the half that the server chooses; and a segment's colours."""
     users = {f"customer-{number}": _hashed(f"customer-{number}") for number in range(100)}
     tenants = ["acme", "globex"]
-    await unleash.create(HALF.name, _rollout(50, tenants=["acme"]))
-    await unleash.create(COLOUR.name, _rollout(100, tenants=["acme"], variants=COLOUR.variants))
+    await unleash.create(HALF.name, _rollout(50, constraints=[_for("acme")]))
+    segment = await unleash.segment("journey", _for("acme"))
+    await unleash.create(COLOUR.name, _rollout(100, segments=[segment], variants=COLOUR.variants))
     there = await unleash.evaluated(HALF.name, users=[*users.values()], tenants=tenants)
     colours = await unleash.evaluated(COLOUR.name, users=[*users.values()], tenants=tenants)
 

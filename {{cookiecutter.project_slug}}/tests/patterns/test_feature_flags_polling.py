@@ -230,6 +230,17 @@ async def test_the_next_start_knows_what_was_fetched(server: FlagServer, tmp_pat
         assert _last_fetch() == long_ago
 
 
+async def test_a_cache_of_the_future_is_no_younger_than_the_start(tmp_path: Path) -> None:
+    """As after a clock that was wrong: otherwise nothing would look stale until then."""
+    cache = tmp_path / "feature_flags-parcels-test.json"
+    cache.write_text(RULES_ON)
+    os.utime(cache, (4e9, 4e9))
+
+    async with flags_of(f"http://127.0.0.1:{free_port()}/api", tmp_path) as flags:
+        assert flags.is_on(STOPPED)
+        assert _last_fetch() < 4e9
+
+
 async def test_rules_that_are_confirmed_are_as_good_as_new(server: FlagServer, tmp_path: Path) -> None:
     """The file's time is that of the last answer; a file that somebody has deleted is written again."""
     async with flags_of(server.url, tmp_path):

@@ -114,7 +114,8 @@ class FeatureFlags:
             known, source = read(self._settings.bootstrap_file, "bootstrap"), "bootstrap"
         if self._settings.url:
             now = self._clock.now().timestamp()
-            telemetry.LAST_FETCH.set(known[1] if known and source == "cache" else now)
+            # Never in the future: where the clock was wrong, a file of then would hide how old it is.
+            telemetry.LAST_FETCH.set(min(known[1], now) if known and source == "cache" else now)
         if known:
             self._take(known[0], source)
 
