@@ -19,20 +19,19 @@ from dev.environment import ROOT
 from dev.ops.app_commands import no_command
 from tests.support import metrics_page
 
-TEXT = {"", ".env", ".example", ".hcl", ".json", ".md", ".mk", ".tf", ".toml", ".yaml", ".yml"}
+TEXT = {".env", ".example", ".hcl", ".json", ".md", ".mk", ".tf", ".toml", ".yaml", ".yml"}
 FILES = {
     str(path.relative_to(ROOT)): path
     for place in ("*", "docs/**/*", "deploy/**/*", "ops/**/*", ".git[hl]*/**/*")
     for path in ROOT.glob(place)
-    if path.is_file() and path.suffix in TEXT
+    if path.is_file() and (path.suffix in TEXT or path.name in ("Dockerfile", "Makefile"))
     # What tools keep for themselves is in hidden folders; what `make ops` writes says the same as its source.
     if not any(part.startswith(".") or part == "generated" for part in path.relative_to(ROOT).parts[1:-1])
 }
 SETTINGS = all_variables()
 # The others are of the repository that this service was made from, and the documents say so.
 TARGETS = targets(ROOT) | {"bench", "bench-audit", "bench-retention", "bench-telemetry", "test-image"}
-# The others are those of a flag server, a collector, PostgreSQL, NATS's own page, and Prometheus.
-PORTS = {str(port) for port, _ in up.PORTS.values()} | {"4242", "4318", "5432", "8222", "9090"}
+PORTS = {str(port) for port, _ in up.PORTS.values()}
 
 
 def is_exposed(name: str) -> bool:
@@ -52,7 +51,7 @@ CLAIMS = (
     (r"(?:`|^)make ([a-z][a-z-]*)", TARGETS.__contains__, "no such target: make {}"),
     (r"`([a-z]+(?:_[a-z]+)+_(?:total|seconds|bytes))\b", is_exposed, "nothing exposes {}"),
     (r"(?:`|:80\d\d)(/[a-z]+z)\b", health.PATHS.__contains__, "nothing answers {}"),
-    (r"\b(?:localhost|127\.0\.0\.1):(\d+)", PORTS.__contains__, "nothing listens on {}"),
+    (r"\b(?:localhost|127\.0\.0\.1):(80\d\d)\b", PORTS.__contains__, "nothing listens on {}"),
 )
 DEFAULTS = (  # in brackets behind a setting, in a table of settings, in a table of what they are for
     r"`(?P<name>APP_\w+)` \((?P<value>[\d.]+)\)",

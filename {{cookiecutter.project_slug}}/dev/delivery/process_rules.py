@@ -133,9 +133,9 @@ def _reaches(manifests: Manifests) -> Iterator[str]:
             yield f"{process.where}: it is let out to {port}, and needs nothing there"
         for name, value in manifests.environment(process).items() if process.command[0] in LISTENS else ():
             address = urlsplit(value or "")
-            port = address.port or _PORTS.get(address.scheme)
-            if port and port not in allowed:
-                yield f"{process.where}: {name} leads to port {port}, to which no NetworkPolicy lets it out"
+            asked = address.port or _PORTS.get(address.scheme)
+            if asked and asked not in allowed:
+                yield f"{process.where}: {name} leads to port {asked}, to which no NetworkPolicy lets it out"
 
 
 def _probes(manifests: Manifests) -> Iterator[str]:

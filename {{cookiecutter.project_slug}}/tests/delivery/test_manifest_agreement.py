@@ -226,7 +226,7 @@ def test_rules_of_flags_are_where_processes_look(rendered: Mapping[str, Sequence
     """With the component `flags`: the file that the setting names, with flags that there are."""
     manifests = Manifests(rendered["waf"])
     registered = {flag.name for module in declarations().values() for flag in module.REGISTERED}
-    for process in (process for process in manifests.processes if process.command in (["serve"], ["worker"])):
+    for process in (each for each in manifests.processes if each.is_ours and each.command in (["serve"], ["worker"])):
         mount = next(each["mountPath"] for each in process.container["volumeMounts"] if each["name"] == "flags")
         volume = next(each["configMap"]["name"] for each in process.pod["volumes"] if each["name"] == "flags")
         files = manifests.named("ConfigMap", volume)
@@ -273,5 +273,6 @@ def test_the_page_tells_how_long_a_process_takes_to_stop(manifests: Manifests) -
 
     said = re.findall(r"looks unready for (\d+) seconds .* within (\d+), and is killed after (\d+)\.", PAGE)
     assert said == [(drain, shutdown, str(http.pod["terminationGracePeriodSeconds"]))]
-    (row,) = re.findall(r"^\| ExternalSecret ([^|]+) \|", PAGE, re.MULTILINE)
-    assert {*re.findall(r"`([\w-]+)`", row)} == {found["metadata"]["name"] for found in manifests.of("ExternalSecret")}
+    (row,) = re.findall(r"^\| ExternalSecret \| from the store `secrets`: (.+) \|$", PAGE, re.MULTILINE)
+    secrets = {found["metadata"]["name"] for found in manifests.of("ExternalSecret")}
+    assert {*re.findall(r"`([\w-]+)`", row)} - {"http", "worker", "probe"} == secrets
