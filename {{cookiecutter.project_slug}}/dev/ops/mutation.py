@@ -50,7 +50,7 @@ def subjects() -> Iterator[Subject]:
         tests = _yaml(FOLDER / "tests" / cause_rules.TESTS.format(file))
         for position, rule in enumerate(_rules(path)):
             own = [test for test in tests["tests"] if test["name"].startswith(f"{rule['alert']}:")]
-            yield Subject(rule["alert"], path, position, ({**tests, "tests": own},))
+            yield Subject(rule["alert"], path, position, tuple({**tests, "tests": [test]} for test in own))
     for level in _LEVELS:
         for kind in ("alerts", "recording"):
             path = FOLDER / "prometheus" / f"{level}.{kind}.rules.yaml"
