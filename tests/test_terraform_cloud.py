@@ -271,13 +271,14 @@ def test_a_credential_rotation_that_replaces_the_database_is_refused(there: Clou
         f'[[allow]]\naddress = \'{_LOCK}\'\nwhat = "mode"\nby = "the owner"\n'
         f'reason = "it is not written to yet"\nuntil = {datetime.now(UTC).date() + timedelta(days=1)}\n'
     )
-    (there.service / "plan.json").write_text(there.run("show", "-json", "checked.tfplan").stdout)
+    (there.service / "plan.json").write_text(there.run("show", "-json", "refused.tfplan").stdout)
     after = there.plan_guard("plan.json")
 
     for file, text, instead in weaker:
         there.change(file, instead, text)
     refused = set(re.findall(r'^REFUSED: (\S+):.*what = "(\w+)"', before.stdout, re.MULTILINE))
     assert (before.returncode, after.returncode) == (2, 2), before.stderr
+    assert not (there.staging / "checked.tfplan").exists()
     assert f"REFUSED: {_DATABASE}: replaces what holds data, because of username" in before.stdout
     assert {
         (_LOCK, "mode"),

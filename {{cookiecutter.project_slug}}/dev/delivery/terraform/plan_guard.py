@@ -1,6 +1,6 @@
 """Refuses a plan that would lose data: that deletes, replaces or forgets what holds it, or takes away what keeps it.
 
-    python -m dev.delivery.terraform.plan_guard production            # makes the plan, and leaves it as checked.tfplan
+    python -m dev.delivery.terraform.plan_guard production            # makes the plan; a good one is checked.tfplan
     python -m dev.delivery.terraform.plan_guard production plan.json  # judges what `terraform show -json` has printed
 
 Exit status: 0 nothing is lost, 2 refused, 1 the plan cannot be judged. What is wanted all the same is named in
@@ -18,11 +18,16 @@ from typing import Any
 
 from dev.delivery.terraform import allowances
 from dev.delivery.terraform.program import ENVIRONMENTS, FOLDER, Parser, TerraformFailed, init, terraform
-from dev.delivery.terraform.stateful import PROTECTIONS, STATEFUL, at
+from dev.delivery.terraform.stateful import PROTECTIONS, STATELESS, at
 from dev.delivery.tools import ToolMissing
 
 CHECKED = "checked.tfplan"
-_REFUSED = {
+REFUSED = "refused.tfplan"
+_LOST: dict[tuple[str, ...], str | None] = {
+    ("no-op",): None,
+    ("read",): None,
+    ("create",): None,
+    ("update",): None,
     ("delete",): "delete",
     ("forget",): "forget",
     ("delete", "create"): "replace",
@@ -61,11 +66,14 @@ def losses(plan: dict[str, Any]) -> Iterator[Loss]:
 
 def _of_resource(resource: dict[str, Any]) -> Iterator[Loss]:
     change, address = resource["change"], resource["address"]
-    what = _REFUSED.get(tuple(change["actions"]))
-    if resource["type"] in STATEFUL and what is not None:
+    actions = tuple(change["actions"])
+    if actions not in _LOST:
+        raise NotAPlan(f"nobody knows what becomes of {address}: {', '.join(actions)}")
+    what = _LOST[actions]
+    if resource["type"] not in STATELESS and what is not None:
         forced = sorted({str(path[0]) for path in change.get("replace_paths", [])})
         why = f", because of {', '.join(forced)}" if forced else ""
-        yield Loss(address, what, f"{what}s what holds data{why}")
+        yield Loss(address, what, f"{what}s what holds data, or may hold some{why}")
         return
     if change["before"] is None or change["after"] is None:
         return
@@ -92,15 +100,16 @@ def judge(plan: dict[str, Any], allowed: Sequence[allowances.Allowance]) -> tupl
 
 
 def made_plan(environment: str) -> dict[str, Any]:
-    """Return a new plan, which stays where it was made.
+    """Return a new plan, which stays where it was made, under a name that nobody applies by mistake.
 
     Raises:
         ToolMissing, TerraformFailed: it could not be made.
     """
     folder = FOLDER / "environments" / environment
+    (folder / CHECKED).unlink(missing_ok=True)
     init(folder, backend=True)
-    terraform("plan", "-input=false", "-no-color", f"-out={CHECKED}", cwd=folder)
-    plan: dict[str, Any] = json.loads(terraform("show", "-json", CHECKED, cwd=folder).stdout)
+    terraform("plan", "-input=false", "-no-color", f"-out={REFUSED}", cwd=folder)
+    plan: dict[str, Any] = json.loads(terraform("show", "-json", REFUSED, cwd=folder).stdout)
     return plan
 
 
@@ -131,9 +140,9 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("environment", choices=ENVIRONMENTS)
     parser.add_argument("plan", nargs="?", type=Path, help="what `terraform show -json` has printed")
     arguments = parser.parse_args(words)
-    file = FOLDER / "environments" / arguments.environment / "plan-allowances.toml"
+    folder = FOLDER / "environments" / arguments.environment
     try:
-        allowed = allowances.read(file, datetime.now(UTC).date())
+        allowed = allowances.read(folder / "plan-allowances.toml", datetime.now(UTC).date())
         plan = read_plan(arguments.plan) if arguments.plan else made_plan(arguments.environment)
         refused, let_through = judge(plan, allowed)
     except (NotAPlan, ToolMissing, TerraformFailed, allowances.BadAllowance) as exc:
@@ -145,6 +154,8 @@ def main(words: Sequence[str] | None = None) -> int:
         print(f'REFUSED: {loss.address}: {loss.why} (what = "{loss.what}")')
     if refused:
         return 2
+    if not arguments.plan:
+        (folder / REFUSED).rename(folder / CHECKED)
     print("nothing is lost by this plan")
     return 0
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dev.delivery import tools
-from dev.delivery.terraform.stateful import PREVENTS_DESTROY
+from dev.delivery.terraform.stateful import GUARD_ALONE, STATELESS
 
 EXCEPTIONS = "policy-exceptions.toml"
 _TRIVY = ("config", "--skip-check-update", "--skip-version-check", "--disable-telemetry", "--quiet", "--format", "json")
@@ -76,5 +76,5 @@ def unprotected(folder: Path) -> Iterator[str]:
         for found in _RESOURCE.finditer(path.read_text()):
             protected = re.search(r"^    prevent_destroy = true\b", found["body"], re.MULTILINE)
             replica = re.search(r"^  replicate_source_db\b", found["body"], re.MULTILINE)
-            if found["type"] in PREVENTS_DESTROY and not protected and not replica:
+            if found["type"] not in STATELESS | GUARD_ALONE and not protected and not replica:
                 yield f"{path.relative_to(folder)}: {found['type']}.{found['name']} has no prevent_destroy"

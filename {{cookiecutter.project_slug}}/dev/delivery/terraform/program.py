@@ -51,9 +51,12 @@ def terraform(*words: str, cwd: Path, accepted: tuple[int, ...] = (0,)) -> subpr
     if shutil.which("terraform") is None:
         raise ToolMissing("terraform is not installed: it must be 1.11 or newer, and in the PATH")
     command = ["terraform", *words]
-    done = subprocess.run(
-        command, cwd=cwd, env=environment_variables(), capture_output=True, text=True, check=False, timeout=1800
-    )
+    try:
+        done = subprocess.run(
+            command, cwd=cwd, env=environment_variables(), capture_output=True, text=True, check=False, timeout=1800
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise TerraformFailed(f"terraform {' '.join(words)}, in {cwd.name}: not done after half an hour") from exc
     if done.returncode not in accepted:
         told = "\n".join(filter(None, (done.stdout.strip(), done.stderr.strip())))
         raise TerraformFailed(f"terraform {' '.join(words)}, in {cwd.name}:\n{told}")

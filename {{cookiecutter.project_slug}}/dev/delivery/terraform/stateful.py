@@ -1,32 +1,58 @@
 """What holds data that nobody can make again, and which settings keep it."""
 
+import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-STATEFUL = frozenset(
+STATELESS = frozenset(
     {
-        "aws_backup_vault",
+        "aws_cloudwatch_metric_alarm",
+        "aws_db_parameter_group",
+        "aws_db_subnet_group",
+        "aws_ecr_lifecycle_policy",
+        "aws_eks_pod_identity_association",
+        "aws_elasticache_subnet_group",
+        "aws_elasticache_user",
+        "aws_elasticache_user_group",
+        "aws_iam_openid_connect_provider",
+        "aws_iam_policy",
+        "aws_iam_role",
+        "aws_iam_role_policy",
+        "aws_iam_role_policy_attachment",
+        "aws_kms_alias",
+        "aws_s3_bucket_lifecycle_configuration",
+        "aws_s3_bucket_ownership_controls",
+        "aws_s3_bucket_policy",
+        "aws_s3_bucket_server_side_encryption_configuration",
+        "aws_security_group",
+        "aws_serverlessapplicationrepository_cloudformation_stack",
+        "aws_sns_topic",
+        "aws_sns_topic_policy",
+        "aws_sns_topic_subscription",
+        "aws_vpc_security_group_egress_rule",
+        "aws_vpc_security_group_ingress_rule",
+        "aws_wafv2_web_acl",
+        "aws_wafv2_web_acl_association",
+        "aws_wafv2_web_acl_logging_configuration",
+        "pagerduty_escalation_policy",
+        "pagerduty_service",
+        "pagerduty_service_integration",
+    }
+)
+"""What can be made again as it was. Any other type holds data, or keeps it, until it is said here that it does not."""
+GUARD_ALONE = frozenset(
+    {
         "aws_cloudwatch_log_group",
-        "aws_db_instance",
-        "aws_dynamodb_table",
-        "aws_ecr_repository",
-        "aws_efs_file_system",
         "aws_elasticache_replication_group",
-        "aws_kms_key",
-        "aws_rds_cluster",
-        "aws_s3_bucket",
         "aws_s3_bucket_object_lock_configuration",
         "aws_s3_bucket_public_access_block",
         "aws_s3_bucket_versioning",
-        "aws_secretsmanager_secret",
         "aws_secretsmanager_secret_rotation",
     }
 )
-PREVENTS_DESTROY = frozenset(
-    {"aws_db_instance", "aws_ecr_repository", "aws_kms_key", "aws_s3_bucket", "aws_secretsmanager_secret"}
-)
-"""Of these the description itself must say `prevent_destroy`, so that not even a plan is made."""
+"""Of the others, those without `prevent_destroy` in the description: with it, not even a plan is made."""
 
 Path = tuple[str | int, ...]
 Weaker = Callable[[Any, Any], bool]
@@ -70,6 +96,33 @@ def _without_tls(before: Any, after: Any) -> bool:  # noqa: ANN401 - as above
     return "1" in _values("rds.force_ssl", before) and "1" not in _values("rds.force_ssl", after)
 
 
+def _expires_sooner(before: Any, after: Any) -> bool:  # noqa: ANN401 - as above
+    days = _expirations(before)
+    return any(after_days < days.get(which, math.inf) for which, after_days in _expirations(after).items())
+
+
+def _expirations(rules: Any) -> dict[tuple[str, str], int]:  # noqa: ANN401 - as above
+    """Return by rule and kind of what expires: after how many days."""
+    return {
+        (rule["id"], kind): block.get("days") or block.get("noncurrent_days") or 0
+        for rule in rules or []
+        for kind in ("expiration", "noncurrent_version_expiration")
+        for block in rule.get(kind) or []
+        if rule["status"] == "Enabled"
+    }
+
+
+def _fewer_images(before: Any, after: Any) -> bool:  # noqa: ANN401 - as above
+    kept = _selections(before)
+    return any(number < kept.get(which, math.inf) for which, number in _selections(after).items())
+
+
+def _selections(policy: Any) -> dict[str, int]:  # noqa: ANN401 - as above
+    """Return by what a rule selects: after how many, or how many days, images expire."""
+    selections = [rule["selection"] for rule in json.loads(policy)["rules"]] if policy else []
+    return {json.dumps(each | {"countNumber": 0}, sort_keys=True): each["countNumber"] for each in selections}
+
+
 def _values(name: str, parameters: Any) -> list[str]:  # noqa: ANN401 - as above
     return [parameter["value"] for parameter in parameters or [] if parameter["name"] == name]
 
@@ -85,7 +138,13 @@ PROTECTIONS: Mapping[str, Sequence[Protection]] = {
         Protection(("manage_master_user_password",), _off),
     ],
     "aws_db_parameter_group": [Protection(("parameter",), _without_tls)],
+    "aws_ecr_repository": [
+        Protection(("force_delete",), _on),
+        Protection(("image_tag_mutability",), _other),
+    ],
+    "aws_ecr_lifecycle_policy": [Protection(("policy",), _fewer_images)],
     "aws_s3_bucket": [Protection(("force_destroy",), _on)],
+    "aws_s3_bucket_lifecycle_configuration": [Protection(("rule",), _expires_sooner)],
     "aws_s3_bucket_object_lock_configuration": [
         Protection(("rule", 0, "default_retention", 0, "mode"), _other),
         Protection(("rule", 0, "default_retention", 0, "days"), _lower),
@@ -101,7 +160,10 @@ PROTECTIONS: Mapping[str, Sequence[Protection]] = {
         Protection(("deletion_window_in_days",), _lower),
     ],
     "aws_secretsmanager_secret": [Protection(("recovery_window_in_days",), _lower)],
-    "aws_cloudwatch_log_group": [Protection(("retention_in_days",), _shorter)],
+    "aws_cloudwatch_log_group": [
+        Protection(("retention_in_days",), _shorter),
+        Protection(("skip_destroy",), _off),
+    ],
     "aws_elasticache_replication_group": [Protection(("automatic_failover_enabled",), _off)],
 }
 

@@ -11,7 +11,7 @@ from dev.delivery.kustomize import Object
 from dev.delivery.manifests import Manifests
 from dev.delivery.process_rules import ours
 from dev.delivery.terraform.program import ENVIRONMENTS, FOLDER
-from dev.delivery.terraform.stateful import PREVENTS_DESTROY, PROTECTIONS, STATEFUL
+from dev.delivery.terraform.stateful import GUARD_ALONE, PROTECTIONS, STATELESS
 from dev.delivery.variables import all_variables
 from dev.environment import ROOT
 from dev.telemetry_policy.places import read
@@ -200,11 +200,19 @@ def test_the_page_tells_of_each_module_and_environment() -> None:
 
 
 def test_the_guard_knows_the_resources_that_are_here() -> None:
-    """What must be protected is described somewhere, and whatever is described and protected is guarded."""
-    described = set(re.findall(r'^resource "(\w+)"', "\n".join(MODULES.values()), re.MULTILINE))
+    """What holds data is what we think that does, and there is no word about what is not described."""
+    texts = "\n".join(path.read_text() for path in FOLDER.rglob("*.tf"))
+    described = set(re.findall(r'^resource "(\w+)"', texts, re.MULTILINE))
 
-    assert STATEFUL & described >= PREVENTS_DESTROY
-    assert PROTECTIONS.keys() <= described
+    assert described - STATELESS - GUARD_ALONE == {
+        "aws_db_instance",
+        "aws_ecr_repository",
+        "aws_kms_key",
+        "aws_s3_bucket",
+        "aws_secretsmanager_secret",
+    }
+    assert not STATELESS & GUARD_ALONE
+    assert (STATELESS | GUARD_ALONE | PROTECTIONS.keys()) - described == set()
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

@@ -17,9 +17,31 @@ PROTECTED = {
     "delete_automated_backups": False,
     "multi_az": True,
     "publicly_accessible": False,
-    "manage_master_user_password": True,
 }
-LOCKED = {"rule": [{"default_retention": [{"mode": "COMPLIANCE", "days": 731}]}]}
+
+
+def locked(mode: str = "COMPLIANCE", days: int = 731) -> list[Any]:
+    """Return the rules of a bucket with a lock."""
+    return [{"default_retention": [{"mode": mode, "days": days}]}]
+
+
+def kept(days: int | None = None, versions: int | None = None) -> dict[str, Any]:
+    """Return a rule of a bucket, whose objects and older versions expire after days, or never."""
+    expiry = {
+        "expiration": [{"days": days}] if days else [],
+        "noncurrent_version_expiration": [{"noncurrent_days": versions}] if versions else [],
+    }
+    return {"id": "cheaper", "status": "Enabled", **expiry}
+
+
+def images(number: int, which: str = "tagged") -> str:
+    """Return the policy of a registry that keeps so many images."""
+    return json.dumps({"rules": [{"rulePriority": 1, "selection": {"tagStatus": which, "countNumber": number}}]})
+
+
+def forced(value: str) -> list[Any]:
+    """Return the parameters of a database: is TLS forced?"""
+    return [{"name": "rds.force_ssl", "value": value}]
 
 
 def plan(*changes: dict[str, Any]) -> dict[str, Any]:
@@ -57,6 +79,7 @@ def update(address: str, before: dict[str, Any], **after: Any) -> dict[str, Any]
         "module.service.module.key['logs'].aws_kms_key.this",
         "module.service.module.secret['broker'].aws_secretsmanager_secret.this",
         "module.registry.aws_ecr_repository.service",
+        "aws_opensearch_domain.that_nobody_has_thought_of",
         "module.service.module.bucket['audit'].aws_s3_bucket_object_lock_configuration.this",
     ],
 )
@@ -71,7 +94,9 @@ def test_a_replacement_says_what_it_is_because_of() -> None:
     """A credential that is rotated by a new user name replaces the database: it is said which setting does it."""
     rotation = change(DATABASE, "delete", "create", before={"username": "a"}, after={}, replace_paths=[["username"]])
 
-    assert list(losses(plan(rotation))) == [Loss(DATABASE, "replace", "replaces what holds data, because of username")]
+    assert list(losses(plan(rotation))) == [
+        Loss(DATABASE, "replace", "replaces what holds data, or may hold some, because of username")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -86,7 +111,6 @@ def test_a_replacement_says_what_it_is_because_of() -> None:
                 "delete_automated_backups": True,
                 "multi_az": False,
                 "publicly_accessible": True,
-                "manage_master_user_password": None,
             }.items()
         ),
         pytest.param(PROTECTED, {"backup_retention_period": 34}, "backup_retention_period", id="a day less of backups"),
@@ -98,73 +122,54 @@ def test_the_database_keeps_its_protection(before: dict[str, Any], after: dict[s
 
 
 @pytest.mark.parametrize(
-    ("kind", "before", "after", "name"),
+    ("kind", "setting", "before", "after", "what"),
     [
-        pytest.param("aws_s3_bucket_object_lock_configuration", LOCKED, {"rule": []}, "mode", id="lock taken away"),
+        pytest.param("aws_s3_bucket_object_lock_configuration", "rule", locked(), [], "mode", id="lock taken away"),
         pytest.param(
             "aws_s3_bucket_object_lock_configuration",
-            LOCKED,
-            {"rule": [{"default_retention": [{"mode": "GOVERNANCE", "days": 731}]}]},
+            "rule",
+            locked(),
+            locked(mode="GOVERNANCE"),
             "mode",
             id="lock that somebody may lift",
         ),
-        pytest.param(
-            "aws_s3_bucket_object_lock_configuration",
-            LOCKED,
-            {"rule": [{"default_retention": [{"mode": "COMPLIANCE", "days": 1}]}]},
-            "days",
-            id="lock of a day",
-        ),
+        pytest.param("aws_s3_bucket_object_lock_configuration", "rule", locked(), locked(days=1), "days", id="a day"),
         pytest.param(
             "aws_s3_bucket_versioning",
-            {"versioning_configuration": [{"status": "Enabled"}]},
-            {"versioning_configuration": [{"status": "Suspended"}]},
+            "versioning_configuration",
+            [{"status": "Enabled"}],
+            [{"status": "Suspended"}],
             "status",
             id="no versions",
         ),
+        pytest.param("aws_s3_bucket_public_access_block", "block_public_policy", True, False, None, id="public bucket"),
+        pytest.param("aws_s3_bucket", "force_destroy", False, True, None, id="bucket"),
+        pytest.param("aws_s3_bucket_lifecycle_configuration", "rule", [kept()], [kept(30)], None, id="objects expire"),
+        pytest.param("aws_s3_bucket_lifecycle_configuration", "rule", [kept(60)], [kept(30)], None, id="expire sooner"),
         pytest.param(
-            "aws_s3_bucket_public_access_block",
-            {"block_public_acls": True, "block_public_policy": True},
-            {"block_public_policy": False},
-            "block_public_policy",
-            id="a bucket that may be public",
+            "aws_s3_bucket_lifecycle_configuration",
+            "rule",
+            [kept(60)],
+            [kept(60, versions=1)],
+            None,
+            id="versions expire",
         ),
-        pytest.param("aws_s3_bucket", {"force_destroy": False}, {"force_destroy": True}, "force_destroy", id="bucket"),
-        pytest.param(
-            "aws_kms_key",
-            {"enable_key_rotation": True},
-            {"enable_key_rotation": False},
-            "enable_key_rotation",
-            id="key",
-        ),
-        pytest.param(
-            "aws_secretsmanager_secret",
-            {"recovery_window_in_days": 30},
-            {"recovery_window_in_days": 0},
-            "recovery_window_in_days",
-            id="a secret that is gone at once",
-        ),
-        pytest.param(
-            "aws_cloudwatch_log_group",
-            {"retention_in_days": 400},
-            {"retention_in_days": 30},
-            "retention_in_days",
-            id="log",
-        ),
-        pytest.param(
-            "aws_db_parameter_group",
-            {"parameter": [{"name": "rds.force_ssl", "value": "1"}]},
-            {"parameter": [{"name": "rds.force_ssl", "value": "0"}]},
-            "parameter",
-            id="no TLS",
-        ),
+        pytest.param("aws_kms_key", "enable_key_rotation", True, False, None, id="key"),
+        pytest.param("aws_secretsmanager_secret", "recovery_window_in_days", 30, 0, None, id="a secret gone at once"),
+        pytest.param("aws_cloudwatch_log_group", "retention_in_days", 400, 30, None, id="log"),
+        pytest.param("aws_cloudwatch_log_group", "skip_destroy", True, False, None, id="a log that goes"),
+        pytest.param("aws_ecr_repository", "force_delete", False, True, None, id="images that go"),
+        pytest.param("aws_ecr_repository", "image_tag_mutability", "IMMUTABLE", "MUTABLE", None, id="tags that move"),
+        pytest.param("aws_ecr_lifecycle_policy", "policy", images(100), images(10), None, id="fewer images"),
+        pytest.param("aws_ecr_lifecycle_policy", "policy", images(9), images(9, "any"), None, id="all images"),
+        pytest.param("aws_db_parameter_group", "parameter", forced("1"), forced("0"), None, id="no TLS"),
     ],
 )
-def test_other_protections_stay_as_well(kind: str, before: dict[str, Any], after: dict[str, Any], name: str) -> None:
-    """Locks, versions, retention, rotation and TLS are not made weaker."""
-    found = [loss.what for loss in losses(plan(update(f"{kind}.this", before, **after)))]
+def test_other_protections_stay_as_well(kind: str, setting: str, before: Any, after: Any, what: str | None) -> None:  # noqa: ANN401 - any values
+    """Locks, versions, expiry, retention, rotation and TLS are not made weaker."""
+    found = [loss.what for loss in losses(plan(update(f"{kind}.this", {setting: before}, **{setting: after})))]
 
-    assert name in found
+    assert (what or setting) in found
 
 
 def test_a_protection_that_is_not_known_is_refused() -> None:
@@ -188,6 +193,13 @@ def test_a_protection_that_is_not_known_is_refused() -> None:
         pytest.param(
             update("aws_cloudwatch_log_group.this", {"retention_in_days": 30}, retention_in_days=0), id="kept for ever"
         ),
+        pytest.param(update("aws_db_instance.this", PROTECTED, password_wo_version=2), id="another password"),
+        pytest.param(
+            update("aws_s3_bucket_lifecycle_configuration.b", {"rule": [kept(9)]}, rule=[kept()]), id="no expiry"
+        ),
+        pytest.param(
+            update("aws_ecr_lifecycle_policy.this", {"policy": images(9)}, policy=images(99)), id="more images"
+        ),
         pytest.param({**change(DATABASE, "delete", before={}), "mode": "data"}, id="something that is only read"),
     ],
 )
@@ -206,6 +218,9 @@ def test_a_harmless_change_passes(harmless: dict[str, Any]) -> None:
         pytest.param('{"format_version": "2.0", "planned_values": {}}', "this is no plan", id="another format"),
         pytest.param(
             '{"format_version": "1.2", "planned_values": {}, "errored": true}', "is not whole", id="broken off"
+        ),
+        pytest.param(
+            json.dumps(plan(change(DATABASE, "abandon"))), f"what becomes of {DATABASE}: abandon", id="unknown action"
         ),
         pytest.param(None, "cannot be read", id="no file"),
     ],

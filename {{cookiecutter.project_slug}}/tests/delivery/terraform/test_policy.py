@@ -89,6 +89,13 @@ def test_what_holds_data_says_so_itself(tmp_path: Path, file: str, resource: str
     assert list(unprotected(folder)) == [f"{file}: {resource} has no prevent_destroy"]
 
 
+def test_a_type_that_nobody_has_thought_of_holds_data(tmp_path: Path) -> None:
+    """A table that is new here is named, until it is protected or somebody has said that it holds nothing."""
+    (tmp_path / "main.tf").write_text('resource "aws_dynamodb_table" "this" {\n  name = "orders"\n}\n')
+
+    assert list(unprotected(tmp_path)) == ["main.tf: aws_dynamodb_table.this has no prevent_destroy"]
+
+
 def test_an_exception_is_needed_and_explained(tmp_path: Path) -> None:
     """One that hides nothing is a mistake, and so is one without a reason."""
     folder = copied(tmp_path)
