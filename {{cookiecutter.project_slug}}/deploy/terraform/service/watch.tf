@@ -32,21 +32,21 @@ module "firewall" {
 locals {
   of_primary = {
     storage-low = {
-      metric         = "FreeStorageSpace", statistic = "Minimum", below = var.database.storage_gb * 0.1 * 1024 * 1024 * 1024, minutes = 5
+      metric         = "FreeStorageSpace", statistic = "Minimum", below = var.database.storage_gb * 0.05 * 1024 * 1024 * 1024, minutes = 5 # at a tenth, RDS makes it larger by itself
       silence_is_bad = true
       first_step     = "Raise max_storage_gb, then look which table has grown: app retention plan."
     }
     cpu-high = {
       metric     = "CPUUtilization", above = 85, minutes = 15
-      first_step = "Open Performance Insights: which statement takes the time, and since when?"
+      first_step = "Open Database Insights: which statement takes the time, and since when?"
     }
     memory-low = {
       metric     = "FreeableMemory", statistic = "Minimum", below = 256 * 1024 * 1024, minutes = 10
-      first_step = "Count connections and look for large sorts in Performance Insights."
+      first_step = "Count connections and look for large sorts in Database Insights."
     }
     queue-deep = {
       metric     = "DiskQueueDepth", above = 64, minutes = 10
-      first_step = "Open Performance Insights: which statement reads or writes so much?"
+      first_step = "Open Database Insights: which statement reads or writes so much?"
     }
     transaction-ids-low = {
       metric     = "MaximumUsedTransactionIDs", statistic = "Maximum", above = 1000000000, minutes = 5

@@ -31,22 +31,12 @@ resource "aws_ecr_lifecycle_policy" "service" {
     rules = [
       {
         rulePriority = 1
-        description  = "Untagged images are left behind by failed pushes"
+        description  = "Older releases are no longer a way back"
         selection = {
-          tagStatus   = "untagged"
-          countType   = "sinceImagePushed"
-          countUnit   = "days"
-          countNumber = 7
-        }
-        action = { type = "expire" }
-      },
-      {
-        rulePriority = 2
-        description  = "Older images are no longer a way back"
-        selection = {
-          tagStatus   = "any"
-          countType   = "imageCountMoreThan"
-          countNumber = var.images_kept
+          tagStatus      = "tagged"
+          tagPatternList = ["v*"] # signatures have other tags, or none: they go with their image
+          countType      = "imageCountMoreThan"
+          countNumber    = var.images_kept
         }
         action = { type = "expire" }
       },

@@ -9,12 +9,12 @@ variable "description" {
 }
 
 variable "images_kept" {
-  description = "Images kept: how far back a rollback can go."
+  description = "Releases kept: how far back a rollback can go."
   type        = number
   default     = 100
 
   validation {
     condition     = var.images_kept >= 10
-    error_message = "Keep at least 10 images: a rollback needs them."
+    error_message = "Keep at least 10 releases: a rollback needs them."
   }
 }
