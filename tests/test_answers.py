@@ -153,6 +153,7 @@ def test_identity_lands_in_every_file_that_needs_it(bakery: Bakery) -> None:
         "name": "orders-2",
         "owner": "team.blue_1",
         "repository": url,
+        "github_ids": [],
     }
     assert service.name == "orders-2"
 

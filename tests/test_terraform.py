@@ -43,11 +43,13 @@ _NOTICED = {
         "  publicly_accessible    = true",
         "No instance may be reached from the internet.",
     ),
-    "a master password that stays": (
+    "a password that RDS manages, which makes no replica then": (
         "modules/database/main.tf",
-        "  manage_master_user_password         = true",
-        "  manage_master_user_password         = null",
-        "The master's password must be made and rotated by RDS.",
+        '  password_wo                         = coalesce(var.master_password, "none") '
+        "# too short for RDS: it is asked for where it is sent\n"
+        "  password_wo_version                 = var.master_password_version\n",
+        "  manage_master_user_password         = true\n",
+        "RDS makes no replica of a database whose password it manages.",
     ),
     "no retention of a log": (
         "modules/database/main.tf",

@@ -51,6 +51,11 @@ _UNPROTECTED_BY_HAND = """
 import boto3
 boto3.client("rds").modify_db_instance(DBInstanceIdentifier="order-service-staging", DeletionProtection=False)
 """
+_TRUSTED = """
+import boto3
+role = boto3.client("iam").get_role(RoleName="order-service-staging-github-deploy")["Role"]
+print(*role["AssumeRolePolicyDocument"]["Statement"][0]["Condition"]["StringEquals"].values())
+"""
 _SNAPSHOTS = """
 import boto3
 shown = boto3.client("rds").describe_db_snapshots(SnapshotType="manual")["DBSnapshots"]
@@ -160,6 +165,7 @@ def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_EC2_METADATA_DISABLED": "true",
         "TF_VAR_alarms_told_at": "https://pager.example.com/key",
+        "TF_VAR_master_password": "an-example-of-a-password",
     }
     moto = subprocess.Popen(
         [python, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
@@ -177,6 +183,7 @@ def cloud(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         (cloud.staging / "terraform.tfvars.json").write_text(
             json.dumps({"network": json.loads(cloud.by_hand(_NETWORK))})
         )
+        cloud.change("service.json", '"github_ids": []', '"github_ids": [12, 345]')
         for words in (["init"], ["apply", "-auto-approve"]):
             done = cloud.run(*words)
             assert done.returncode == 0, done.stdout + done.stderr
@@ -217,6 +224,8 @@ def test_what_was_applied_is_as_described(there: Cloud | None) -> None:
     told = json.loads(there.run("output", "-json").stdout)["service"]["value"]
     assert told["settings"]["worker"]["variables"]["APP_AUDIT_LOG__EXPORT_URL"] == "s3://order-service-staging-audit"
     assert told["settings"]["http"]["secrets"]["APP_DATABASE__URL"] == "staging/order-service/database-url"
+    subject = "repo:team-orders@12/order-service@345:environment:staging"
+    assert there.by_hand(_TRUSTED) == f"['sts.amazonaws.com'] ['{subject}']\n"
 
 
 def test_what_was_changed_by_hand_is_reported(there: Cloud | None) -> None:
@@ -236,10 +245,11 @@ def test_what_was_changed_by_hand_is_reported(there: Cloud | None) -> None:
 
 
 def test_a_harmless_change_passes(there: Cloud | None) -> None:
-    """More storage to grow into and another threshold: the guard makes the plan and lets it through."""
+    """More storage to grow into, another master password and threshold: the guard makes the plan and lets it through."""
     if there is None:
         return
     there.change("environments/staging/main.tf", "max_storage_gb = 100", "max_storage_gb = 200")
+    there.change("environments/staging/main.tf", "password_version = 1", "password_version = 2")
     there.change("service/watch.tf", "above = 85", "above = 90")
 
     verdict = there.plan_guard()

@@ -20,6 +20,18 @@ module "database" {
   log_retention_days = var.telemetry.log_retention_days["security"] # who connected, and when
   key_arn            = module.key["database"].arn
   logs_key_arn       = module.key["logs"].arn
+
+  master_password         = var.master_password
+  master_password_version = var.database.master_password_version
+}
+
+# Not among the secrets of the cluster: who brings those there must not read this one.
+module "master_login" {
+  source = "../modules/secret"
+
+  name        = "${var.environment}/${var.service.name}/database-master-login"
+  description = "Login of who makes the other logins"
+  key_arn     = module.key["secrets"].arn
 }
 
 module "cache" {
@@ -101,7 +113,7 @@ module "rotation" {
   subnet_ids                 = var.network.private_subnet_ids
   database_security_group_id = module.database.security_group_id
   endpoint_security_group_id = var.network.endpoint_security_group_id
-  master_secret_arn          = module.database.master_secret_arn
+  master_secret_arn          = module.master_login.arn
   key_arn                    = module.key["secrets"].arn
 }
 

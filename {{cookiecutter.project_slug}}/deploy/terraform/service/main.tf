@@ -25,7 +25,7 @@ locals {
   log_group = "arn:${data.aws_partition.current.partition}:logs:${local.region}:${local.account}:log-group"
 
   keys = {
-    database = { description = "Database of ${local.name}: storage, backups, logins", used_by = [] }
+    database = { description = "Database of ${local.name}: storage, backups", used_by = [] }
     cache    = { description = "Cache of ${local.name}", used_by = [] }
     secrets  = { description = "Secrets of ${local.name}", used_by = [] }
     archives = { description = "Audit log and archives of ${local.name}", used_by = [] }

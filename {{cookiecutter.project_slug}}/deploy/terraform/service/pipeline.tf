@@ -24,21 +24,21 @@ locals {
     drift = {
       description = "Compares ${var.service.name} in ${var.environment} with what is described. Reads settings, and no data."
       rights = {
-        NoData = {
-          effect    = "Deny"
-          resources = ["*"]
-          actions = [
-            "dynamodb:GetItem", "dynamodb:Query", "dynamodb:Scan", "kms:Decrypt", "logs:FilterLogEvents", "logs:GetLogEvents",
-            "logs:StartQuery", "secretsmanager:GetSecretValue", "ssm:GetParameter", "ssm:GetParameters",
-          ]
+        State = { # in whichever bucket; production looks at what all environments share as well
+          actions   = ["s3:GetObject"]
+          resources = [for name in [var.environment, "shared"] : "arn:${data.aws_partition.current.partition}:s3:::*/${var.service.name}/${name}.tfstate"]
         }
-        NoObjects = {
+        Settings = { # that SecurityAudit does not know
+          actions   = ["eks:DescribePodIdentityAssociation", "serverlessrepo:GetApplication"]
+          resources = ["*"]
+        }
+        NoData = { # of what SecurityAudit can
           effect    = "Deny"
-          actions   = ["s3:GetObject", "s3:GetObjectVersion"]
-          resources = [for bucket in module.bucket : "${bucket.arn}/*"]
+          actions   = ["rds:DownloadCompleteDBLogFile", "rds:DownloadDBLogFilePortion"]
+          resources = ["*"]
         }
       }
-      policy_arns = { settings = "arn:${data.aws_partition.current.partition}:iam::aws:policy/ReadOnlyAccess" }
+      policy_arns = { settings = "arn:${data.aws_partition.current.partition}:iam::aws:policy/SecurityAudit" }
       of_releases = false
     }
   }

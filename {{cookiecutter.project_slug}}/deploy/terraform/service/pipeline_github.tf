@@ -2,7 +2,9 @@
 # that looks for drift has an environment of its own, such as `production-drift`, as nobody approves it each night.
 
 locals {
-  github_repository = regex("^https?://[^/]+/(.+?)(?:\\.git)?/?$", var.service.repository)[0]
+  # Where a repository's tokens name the ids too, who takes over its name does not take over its roles.
+  github_names      = split("/", regex("^https?://[^/]+/(.+?)(?:\\.git)?/?$", var.service.repository)[0])
+  github_repository = join("/", [for place, name in local.github_names : length(var.service.github_ids) == 0 ? name : "${name}@${var.service.github_ids[place]}"])
 }
 
 module "pipeline_github" {

@@ -5,6 +5,7 @@ variable "service" {
     description = string
     owner       = string
     repository  = string
+    github_ids  = optional(list(number), [])
   })
 
   validation {
@@ -55,12 +56,22 @@ variable "database" {
     multi_az       = bool
     replicas       = number
     backup_days    = number
+
+    master_password_version = number
   })
 
   validation {
     condition     = var.environment != "production" || (var.database.multi_az && var.database.replicas >= 1 && var.database.backup_days >= 30)
     error_message = "Production has a standby, a replica, and thirty days to go back to."
   }
+}
+
+variable "master_password" {
+  description = "Of the database's master login: TF_VAR_master_password, where its version is raised."
+  type        = string
+  default     = null
+  ephemeral   = true
+  sensitive   = true
 }
 
 variable "cache_node_type" {
@@ -95,8 +106,7 @@ variable "log_reader_principals" {
 }
 
 variable "alarms_told_at" {
-  description = "Address that alarms are told; null for nobody yet."
+  description = "Address that alarms are told; empty for nobody yet."
   type        = string
-  default     = null
   sensitive   = true
 }

@@ -135,7 +135,6 @@ PROTECTIONS: Mapping[str, Sequence[Protection]] = {
         Protection(("delete_automated_backups",), _on),
         Protection(("multi_az",), _off),
         Protection(("publicly_accessible",), _on),
-        Protection(("manage_master_user_password",), _off),
     ],
     "aws_db_parameter_group": [Protection(("parameter",), _without_tls)],
     "aws_ecr_repository": [

@@ -70,6 +70,13 @@ def test_what_every_process_needs_each_has() -> None:
     assert required <= for_all
 
 
+def test_each_role_is_for_the_same_repository() -> None:
+    """The registry's and the environments': who it is for is said in two places alike."""
+    texts = [path.read_text().replace("local.service", "var.service") for path in FOLDER.rglob("pipeline_github.tf")]
+
+    assert len({tuple(re.findall(r"^  github_\w+ += (.+)$", text, re.MULTILINE)) for text in texts}) <= 1
+
+
 def test_each_workload_is_a_command() -> None:
     """`http` is `app serve`."""
     commands = {*COMMANDS, *CLIENTS, "migrate", "partitions", "retention"}

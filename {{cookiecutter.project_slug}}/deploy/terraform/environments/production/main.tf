@@ -51,6 +51,8 @@ module "service" {
     multi_az       = true
     replicas       = 1
     backup_days    = 35 # the most that RDS can
+
+    master_password_version = 1 # raised, it sends TF_VAR_master_password
   }
 
   locked_days = {
@@ -58,6 +60,7 @@ module "service" {
     archives = 365
   }
 
+  master_password       = var.master_password
   log_reader_principals = var.log_reader_principals
   alarms_told_at        = var.alarms_told_at
 }

@@ -18,6 +18,14 @@ variable "network" {
   })
 }
 
+variable "master_password" {
+  description = "Of the database's master login: TF_VAR_master_password, where its version is raised."
+  type        = string
+  default     = null
+  ephemeral   = true
+  sensitive   = true
+}
+
 variable "log_reader_principals" {
   description = "By role of the telemetry policy, the ARNs of who may take it."
   type        = map(list(string))
@@ -25,8 +33,7 @@ variable "log_reader_principals" {
 }
 
 variable "alarms_told_at" {
-  description = "Address that alarms are told: TF_VAR_alarms_told_at, since it holds a key."
+  description = "Address that alarms are told: TF_VAR_alarms_told_at, since it holds a key; empty for nobody yet."
   type        = string
-  default     = null
-  sensitive   = true
+  sensitive   = true # and without a default: who forgets it would silence all alarms
 }

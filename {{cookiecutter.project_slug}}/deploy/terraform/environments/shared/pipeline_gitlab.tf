@@ -2,7 +2,7 @@ locals {
   gitlab_host = regex("^https?://([^/]+)/", local.service.repository)[0]
 }
 
-# An account believes an issuer once. Where another service has it already, import it.
+# An account believes an issuer once. Where another service has it already, take this out: the roles find it by its name.
 resource "aws_iam_openid_connect_provider" "gitlab" {
   url            = "https://${local.gitlab_host}"
   client_id_list = ["sts.amazonaws.com"]

@@ -50,6 +50,8 @@ module "service" {
     multi_az       = false
     replicas       = 0
     backup_days    = 7
+
+    master_password_version = 1 # raised, it sends TF_VAR_master_password
   }
 
   # What is written here by mistake has to be paid for until the day comes.
@@ -58,6 +60,7 @@ module "service" {
     archives = 1
   }
 
+  master_password       = var.master_password
   log_reader_principals = var.log_reader_principals
   alarms_told_at        = var.alarms_told_at
 }

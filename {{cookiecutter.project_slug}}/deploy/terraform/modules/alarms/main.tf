@@ -27,7 +27,7 @@ resource "aws_sns_topic_policy" "this" {
 }
 
 resource "aws_sns_topic_subscription" "pager" {
-  count = var.told_at == null ? 0 : 1
+  count = var.told_at == "" ? 0 : 1
 
   topic_arn              = aws_sns_topic.this.arn
   protocol               = "https"

@@ -9,13 +9,13 @@ variable "key_arn" {
 }
 
 variable "told_at" {
-  description = "Address that is told; null for nobody yet."
+  description = "Address that is told; empty for nobody yet."
   type        = string
-  default     = null
+  nullable    = false
   sensitive   = true # it holds the integration's key
 
   validation {
-    condition     = var.told_at == null || startswith(coalesce(var.told_at, "https://"), "https://")
+    condition     = var.told_at == "" || startswith(var.told_at, "https://")
     error_message = "Alarms are told over https only."
   }
 }

@@ -69,9 +69,10 @@ resource "aws_db_instance" "primary" {
   storage_encrypted     = true
   kms_key_id            = var.key_arn
 
+  # In no state, and sent when the version is raised. RDS would manage it, but makes no replica of a database where it does.
   username                            = "postgres"
-  manage_master_user_password         = true # in Secrets Manager, never in the state; RDS rotates it every seven days
-  master_user_secret_kms_key_id       = var.key_arn
+  password_wo                         = coalesce(var.master_password, "none") # too short for RDS: it is asked for where it is sent
+  password_wo_version                 = var.master_password_version
   iam_database_authentication_enabled = true # people log in as themselves, after GRANT rds_iam
 
   multi_az               = var.multi_az
@@ -156,11 +157,6 @@ output "identifiers" {
     primary  = aws_db_instance.primary.identifier
     replicas = aws_db_instance.replica[*].identifier
   }
-}
-
-output "master_secret_arn" {
-  description = "Secret with the master login."
-  value       = aws_db_instance.primary.master_user_secret[0].secret_arn
 }
 
 output "security_group_id" {

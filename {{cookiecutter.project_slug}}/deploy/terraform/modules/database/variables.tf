@@ -79,8 +79,25 @@ variable "log_retention_days" {
   type        = number
 }
 
+variable "master_password" {
+  description = "Of the master login; null where its version stays."
+  type        = string
+  ephemeral   = true
+  sensitive   = true
+
+  validation {
+    condition     = can(regex("^[^/\"@ ]{24,128}$", coalesce(var.master_password, "nothing-is-sent-to-anybody")))
+    error_message = "The master password has 24 to 128 characters, and RDS takes no slash, quote, at sign or space."
+  }
+}
+
+variable "master_password_version" {
+  description = "Raised, the password is sent."
+  type        = number
+}
+
 variable "key_arn" {
-  description = "Key of storage, backups, performance insights and master login."
+  description = "Key of storage, backups and performance insights."
   type        = string
 }
 

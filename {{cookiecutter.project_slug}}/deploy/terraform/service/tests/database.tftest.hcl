@@ -14,6 +14,8 @@ variables {
   multi_az                  = true
   replicas                  = 1
   backup_days               = 35
+  master_password           = "an-example-of-a-password"
+  master_password_version   = 1
   log_retention_days        = 400
   key_arn                   = "arn:aws:kms:eu-central-1:123456789012:key/database"
   logs_key_arn              = "arn:aws:kms:eu-central-1:123456789012:key/logs"
@@ -59,8 +61,12 @@ run "what_is_in_the_database_survives_a_mistake_and_is_read_by_nobody" {
     error_message = "No instance may be reached from the internet."
   }
   assert {
-    condition     = aws_db_instance.primary.manage_master_user_password == true && aws_db_instance.primary.password == null
-    error_message = "The master's password must be made and rotated by RDS."
+    condition     = aws_db_instance.primary.password == null && aws_db_instance.primary.password_wo_version == 1
+    error_message = "The master's password must not be in the state."
+  }
+  assert {
+    condition     = length(aws_db_instance.replica) == 0 || aws_db_instance.primary.manage_master_user_password != true
+    error_message = "RDS makes no replica of a database whose password it manages."
   }
   assert {
     condition     = [for rule in aws_vpc_security_group_ingress_rule.clients : "${rule.referenced_security_group_id}:${rule.from_port}-${rule.to_port}"] == ["sg-1:5432-5432"]
@@ -76,7 +82,7 @@ run "what_is_in_the_database_survives_a_mistake_and_is_read_by_nobody" {
   }
 }
 
-run "no_backup_no_room_and_one_zone_are_mistakes" {
+run "no_backup_no_room_one_zone_and_a_short_password_are_mistakes" {
   command = plan
 
   module {
@@ -87,9 +93,11 @@ run "no_backup_no_room_and_one_zone_are_mistakes" {
     backup_days    = 0
     max_storage_gb = 100
     subnet_ids     = ["subnet-1", "subnet-1"]
+
+    master_password = "postgres"
   }
 
-  expect_failures = [var.backup_days, var.max_storage_gb, var.subnet_ids]
+  expect_failures = [var.backup_days, var.max_storage_gb, var.subnet_ids, var.master_password]
 }
 
 run "a_cache_is_encrypted_and_has_a_copy" {

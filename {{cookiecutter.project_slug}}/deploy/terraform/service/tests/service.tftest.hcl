@@ -23,6 +23,7 @@ variables {
     description = "Takes orders."
     owner       = "team-orders"
     repository  = "https://git.example.com/team/orders"
+    github_ids  = [12, 345]
   }
   telemetry = {
     log_retention_days = { app = 30, security = 400, audit = 731 }
@@ -43,6 +44,8 @@ variables {
     multi_az       = true
     replicas       = 1
     backup_days    = 35
+
+    master_password_version = 1
   }
   cache_node_type = "cache.t4g.small"
   locked_days     = { audit = 731, archives = 365 }
@@ -101,7 +104,13 @@ run "an_environment_hangs_together" {
     error_message = "Each alarm must be there."
   }
   assert {
-    condition     = toset([for right in local.pipeline_roles["drift"].rights : right.effect]) == toset(["Deny"]) && contains(local.pipeline_roles["drift"].rights.NoData.actions, "secretsmanager:GetSecretValue")
+    condition = alltrue([
+      endswith(local.pipeline_roles["drift"].policy_arns.settings, ":policy/SecurityAudit"),
+      [for right in local.pipeline_roles["drift"].rights : right.actions if !can(right.effect)] == [
+        ["eks:DescribePodIdentityAssociation", "serverlessrepo:GetApplication"], ["s3:GetObject"],
+      ],
+      alltrue([for resource in local.pipeline_roles["drift"].rights.State.resources : endswith(resource, ".tfstate")]),
+    ])
     error_message = "Who looks for drift must not read secrets, lines or objects."
   }
 }
@@ -117,6 +126,8 @@ run "production_without_a_standby_or_with_an_audit_log_that_goes_too_soon_is_a_m
       multi_az       = false
       replicas       = 1
       backup_days    = 35
+
+      master_password_version = 1
     }
     locked_days = { audit = 365, archives = 365 }
   }

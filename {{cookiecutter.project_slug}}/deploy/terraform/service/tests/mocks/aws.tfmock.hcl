@@ -22,9 +22,8 @@ mock_resource "aws_s3_bucket" {
 
 mock_resource "aws_db_instance" {
   defaults = {
-    address            = "db.example.internal"
-    port               = 5432
-    master_user_secret = [{ secret_arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:master" }]
+    address = "db.example.internal"
+    port    = 5432
   }
 }
 
