@@ -18,8 +18,9 @@ locals {
           resources = ["arn:${data.aws_partition.current.partition}:ecr:${local.region}:${local.account}:repository/${var.service.name}"]
         }
       }
-      policy_arns = {}
-      of_releases = true
+      policy_arns     = {}
+      of_releases     = true
+      session_seconds = 10800 # as long as the job that waits for a canary
     }
     drift = {
       description = "Compares ${var.service.name} in ${var.environment} with what is described. Reads settings, and no data."
@@ -38,8 +39,9 @@ locals {
           resources = ["*"]
         }
       }
-      policy_arns = { settings = "arn:${data.aws_partition.current.partition}:iam::aws:policy/SecurityAudit" }
-      of_releases = false
+      policy_arns     = { settings = "arn:${data.aws_partition.current.partition}:iam::aws:policy/SecurityAudit" }
+      of_releases     = false
+      session_seconds = 3600
     }
   }
 }

@@ -19,6 +19,7 @@ module "pipeline_github" {
   subject_pattern = "^repo:[^:/]+/[^:/]+:environment:[^:]+$"
   rights          = each.value.rights
   policy_arns     = each.value.policy_arns
+  session_seconds = each.value.session_seconds
 }
 
 output "github_role_arns" {

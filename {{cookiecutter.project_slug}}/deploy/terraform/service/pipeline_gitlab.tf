@@ -19,6 +19,7 @@ module "pipeline_gitlab" {
   subject_pattern = "^project_path:[^:]+/[^:/]+:ref_type:(branch:ref:main|tag:ref:v[*])$"
   rights          = each.value.rights
   policy_arns     = each.value.policy_arns
+  session_seconds = each.value.session_seconds
 }
 
 output "gitlab_role_arns" {

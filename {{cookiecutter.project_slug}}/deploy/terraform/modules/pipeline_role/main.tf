@@ -16,7 +16,7 @@ locals {
 resource "aws_iam_role" "this" {
   name                 = var.name
   description          = var.description
-  max_session_duration = 3600
+  max_session_duration = var.session_seconds
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

@@ -33,13 +33,24 @@ variable "subject_pattern" {
   type        = string
 }
 
+variable "session_seconds" {
+  description = "How long a job may have the role: at least an hour."
+  type        = number
+  default     = 3600
+}
+
 variable "rights" {
-  description = "By name, what jobs may do, or must not."
+  description = "By name, what jobs may do, or must not. A `*` in an action is refused."
   type = map(object({
     effect    = optional(string, "Allow")
     actions   = list(string)
     resources = list(string)
   }))
+
+  validation {
+    condition     = !anytrue(flatten([for right in var.rights : [for action in right.actions : strcontains(action, "*")]]))
+    error_message = "The rights of a job name each action."
+  }
 }
 
 variable "policy_arns" {

@@ -57,6 +57,20 @@ run "any_environment_is_a_mistake" {
   expect_failures = [var.subjects]
 }
 
+run "any_action_is_a_mistake" {
+  command = plan
+
+  module {
+    source = "../modules/pipeline_role"
+  }
+
+  variables {
+    rights = { Push = { actions = ["ecr:*"], resources = ["arn:aws:ecr:eu-central-1:123456789012:repository/orders"] } }
+  }
+
+  expect_failures = [var.rights]
+}
+
 run "only_releases_of_one_project_get_the_role" {
   command = plan
 
