@@ -37,7 +37,7 @@ run "what_is_in_the_database_survives_a_mistake_and_is_read_by_nobody" {
     error_message = "A last snapshot and the backups must outlive the database."
   }
   assert {
-    condition     = aws_db_instance.primary.backup_retention_period == 35
+    condition     = aws_db_instance.primary.backup_retention_period == 35 && alltrue([for replica in aws_db_instance.replica : replica.backup_retention_period > 0])
     error_message = "Backups must be kept."
   }
   assert {

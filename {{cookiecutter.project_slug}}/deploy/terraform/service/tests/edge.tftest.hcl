@@ -49,6 +49,10 @@ run "every_rule_blocks_and_what_was_blocked_is_kept" {
     error_message = "An address must have a limit."
   }
   assert {
+    condition     = length(aws_wafv2_web_acl.this.default_action[0].allow) == 1 && aws_wafv2_web_acl.this.visibility_config[0].metric_name == output.name
+    error_message = "What no rule blocks is let through, and counted by the name that the alarm looks for."
+  }
+  assert {
     condition     = aws_cloudwatch_log_group.this.retention_in_days == 400 && aws_cloudwatch_log_group.this.kms_key_id == var.logs_key_arn
     error_message = "The firewall's log must have a retention and our own key."
   }
@@ -85,9 +89,14 @@ run "an_alarm_is_told" {
     told_at = "https://events.example.com/integration/key/enqueue"
     alarms = {
       cpu = { namespace = "AWS/RDS", metric = "CPUUtilization", dimensions = {}, above = 85, minutes = 15, first_step = "Look." }
+      lag = { namespace = "AWS/RDS", metric = "ReplicaLag", dimensions = {}, above = 60, minutes = 10, silence_is_bad = true, first_step = "Look." }
     }
   }
 
+  assert {
+    condition     = [for alarm in aws_cloudwatch_metric_alarm.this : alarm.treat_missing_data] == ["notBreaching", "breaching"]
+    error_message = "Silence must be an alarm where it is bad, and nowhere else."
+  }
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["cpu"].alarm_actions == toset([aws_sns_topic.this.arn]) && aws_sns_topic_subscription.pager[0].topic_arn == aws_sns_topic.this.arn
     error_message = "An alarm must reach whoever is told."

@@ -26,6 +26,12 @@ run "images_cannot_be_replaced_or_read_without_the_key" {
     error_message = "Images must be encrypted with our own key."
   }
   assert {
+    condition = [for rule in jsondecode(aws_ecr_lifecycle_policy.service.policy).rules : [rule.selection.tagStatus, rule.selection.tagPatternList]] == [
+      ["tagged", ["v*"]],
+    ]
+    error_message = "Only releases may expire: signatures have other tags, or none."
+  }
+  assert {
     condition     = aws_ecr_repository.service.image_scanning_configuration[0].scan_on_push
     error_message = "Images must be scanned when they arrive."
   }

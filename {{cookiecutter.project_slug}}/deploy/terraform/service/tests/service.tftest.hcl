@@ -93,6 +93,16 @@ run "an_environment_hangs_together" {
     error_message = "Who brings secrets to the cluster reads them, and no more."
   }
   assert {
+    condition = jsonencode([for key in ["logs", "alarms"] : local.keys[key].used_by[*].condition]) == jsonencode([
+      [{ ArnLike = { "kms:EncryptionContext:aws:logs:arn" = [
+        for name in ["/${var.service.name}/production/*", "/aws/rds/instance/${var.service.name}-production/*", "aws-waf-logs-${var.service.name}-production"] :
+        "arn:aws:logs:eu-central-1:123456789012:log-group:${name}"
+      ] } }],
+      [{ StringEquals = { "kms:EncryptionContext:aws:sns:topicArn" = ["arn:aws:sns:eu-central-1:123456789012:${var.service.name}-production"] } }],
+    ])
+    error_message = "CloudWatch uses the keys for the groups and the topic that are here, and for no others."
+  }
+  assert {
     condition     = length(module.rotation) == 1 && local.rotated == toset(["database-url", "database-jobs-url"])
     error_message = "Logins of the processes must rotate."
   }

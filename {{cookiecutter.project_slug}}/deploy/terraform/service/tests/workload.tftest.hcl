@@ -24,10 +24,14 @@ run "only_the_pods_of_one_service_account_get_the_role" {
   assert {
     condition = [for statement in jsondecode(aws_iam_role.this.assume_role_policy).Statement : {
       who     = statement.Principal.Service
+      what    = join(" ", statement.Action)
+      owner   = statement.Condition.StringEquals["aws:SourceAccount"]
       where   = statement.Condition.StringEquals["aws:RequestTag/kubernetes-namespace"]
       account = statement.Condition.StringEquals["aws:RequestTag/kubernetes-service-account"]
       }] == [{
       who     = "pods.eks.amazonaws.com"
+      what    = "sts:AssumeRole sts:TagSession"
+      owner   = "123456789012"
       where   = "orders"
       account = "worker"
     }]
