@@ -117,6 +117,30 @@ _NOTICED = {
         '"MUTABLE"',
         "Tags must be immutable.",
     ),
+    "signatures that expire": (
+        "modules/registry/main.tf",
+        'tagStatus      = "tagged"',
+        'tagStatus      = "any"',
+        "Only releases may expire: signatures have other tags, or none.",
+    ),
+    "an alarm that looks for another name": (
+        "modules/firewall/main.tf",
+        "    metric_name                = var.name",
+        '    metric_name                = "firewall"',
+        "What no rule blocks is let through, and counted by the name that the alarm looks for.",
+    ),
+    "silence that is good": (
+        "modules/alarms/main.tf",
+        'each.value.silence_is_bad ? "breaching" : "notBreaching"',
+        '"notBreaching"',
+        "Silence must be an alarm where it is bad, and nowhere else.",
+    ),
+    "any action of a job": (
+        "service/pipeline.tf",
+        '["ecr:GetAuthorizationToken"]',
+        '["ecr:*"]',
+        "The rights of a job name each action.",
+    ),
     "lines that go with their description": (
         "modules/log_streams/main.tf",
         'each.key != "app"',
@@ -140,7 +164,7 @@ _INVALID = {
     ),
     "a value that is none": (
         "modules/pipeline_role/main.tf",
-        "max_session_duration = 3600",
+        "max_session_duration = var.session_seconds",
         "max_session_duration = 60",
         "expected max_session_duration to be in the range (3600 - 43200), got 60",
     ),
