@@ -1,5 +1,6 @@
 """`make terraform` is red for each of its parts, and without terraform; the real one is run by the template's tests."""
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -96,4 +97,16 @@ def test_a_failure_says_where(fake: Fake, tmp_path: Path) -> None:
     fake("plan", 1)
 
     with pytest.raises(TerraformFailed, match=f"terraform plan, in {tmp_path.name}:\nplan found a mistake"):
+        terraform("plan", cwd=tmp_path)
+
+
+def test_terraform_that_hangs_has_failed(fake: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is an error like any other."""
+    fake("nothing", 0)
+
+    def hangs(command: list[str], *, timeout: float, **_: object) -> None:
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr("dev.delivery.terraform.program.subprocess.run", hangs)
+    with pytest.raises(TerraformFailed, match=f"terraform plan, in {tmp_path.name}: not done after half an hour"):
         terraform("plan", cwd=tmp_path)

@@ -1,6 +1,7 @@
 """What differs from its description is reported: by name, without values, and the same each time."""
 
 import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -97,6 +98,20 @@ def test_an_unknown_environment_is_an_error_and_no_drift() -> None:
         drift.main(["prodution"])
 
     assert ended.value.code == 1
+
+
+def test_terraform_that_fails_is_an_error_and_no_drift(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A state that cannot be read, a value that was not given: status 1, no report, and no issue."""
+    (tmp_path / "terraform").write_text('#!/bin/sh\n[ "$1" != plan ] || { echo "no state"; exit 1; }\n')
+    (tmp_path / "terraform").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("TF_PLUGIN_CACHE_DIR", str(tmp_path / "plugins"))
+
+    assert drift.main(["production", "--report", str(tmp_path / "drift.md"), "--open-issue"]) == 1
+    assert "in production:\nno state\n" in capsys.readouterr().err
+    assert not (tmp_path / "drift.md").exists()
 
 
 @pytest.mark.parametrize(
