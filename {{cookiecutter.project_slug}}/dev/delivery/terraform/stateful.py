@@ -24,7 +24,6 @@ STATELESS = frozenset(
         "aws_kms_alias",
         "aws_s3_bucket_lifecycle_configuration",
         "aws_s3_bucket_ownership_controls",
-        "aws_s3_bucket_policy",
         "aws_s3_bucket_server_side_encryption_configuration",
         "aws_security_group",
         "aws_serverlessapplicationrepository_cloudformation_stack",
@@ -47,6 +46,7 @@ GUARD_ALONE = frozenset(
         "aws_cloudwatch_log_group",
         "aws_elasticache_replication_group",
         "aws_s3_bucket_object_lock_configuration",
+        "aws_s3_bucket_policy",
         "aws_s3_bucket_public_access_block",
         "aws_s3_bucket_versioning",
         "aws_secretsmanager_secret_rotation",
@@ -94,6 +94,10 @@ def _other(before: Any, after: Any) -> bool:  # noqa: ANN401 - as above
 
 def _without_tls(before: Any, after: Any) -> bool:  # noqa: ANN401 - as above
     return "1" in _values("rds.force_ssl", before) and "1" not in _values("rds.force_ssl", after)
+
+
+def _in_the_clear(before: Any, after: Any) -> bool:  # noqa: ANN401 - as above
+    return "aws:SecureTransport" in str(before) and "aws:SecureTransport" not in str(after)
 
 
 def _expires_sooner(before: Any, after: Any) -> bool:  # noqa: ANN401 - as above
@@ -149,6 +153,7 @@ PROTECTIONS: Mapping[str, Sequence[Protection]] = {
         Protection(("rule", 0, "default_retention", 0, "days"), _lower),
     ],
     "aws_s3_bucket_versioning": [Protection(("versioning_configuration", 0, "status"), _other)],
+    "aws_s3_bucket_policy": [Protection(("policy",), _in_the_clear)],
     "aws_s3_bucket_public_access_block": [
         Protection((name,), _off)
         for name in ("block_public_acls", "block_public_policy", "ignore_public_acls", "restrict_public_buckets")

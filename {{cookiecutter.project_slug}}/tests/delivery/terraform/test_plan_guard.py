@@ -19,6 +19,13 @@ PROTECTED = {
     "publicly_accessible": False,
 }
 
+TERRAFORM = """#!/bin/sh
+case "$1" in
+  plan) printf "today's" > "${4#-out=}" ;;
+  show) cat ../../plan.json ;;
+esac
+"""
+
 
 def locked(mode: str = "COMPLIANCE", days: int = 731) -> list[Any]:
     """Return the rules of a bucket with a lock."""
@@ -162,6 +169,7 @@ def test_the_database_keeps_its_protection(before: dict[str, Any], after: dict[s
         pytest.param("aws_ecr_repository", "image_tag_mutability", "IMMUTABLE", "MUTABLE", None, id="tags that move"),
         pytest.param("aws_ecr_lifecycle_policy", "policy", images(100), images(10), None, id="fewer images"),
         pytest.param("aws_ecr_lifecycle_policy", "policy", images(9), images(9, "any"), None, id="all images"),
+        pytest.param("aws_s3_bucket_policy", "policy", "aws:SecureTransport", "{}", None, id="a bucket without TLS"),
         pytest.param("aws_db_parameter_group", "parameter", forced("1"), forced("0"), None, id="no TLS"),
     ],
 )
@@ -249,6 +257,28 @@ def test_the_verdict_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[st
     path.write_text(json.dumps(plan()))
     assert plan_guard.main(["production", str(path)]) == 0
     assert capsys.readouterr().out == "nothing is lost by this plan\n"
+
+
+@pytest.mark.parametrize(
+    ("days", "status", "name"),
+    [pytest.param(35, 0, "checked.tfplan", id="good"), pytest.param(7, 2, "refused.tfplan", id="refused")],
+)
+def test_only_a_good_plan_is_called_checked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, status: int, name: str
+) -> None:
+    """Who applies that name after a refusal finds no plan, not even one of yesterday."""
+    folder = tmp_path / "environments" / "production"
+    folder.mkdir(parents=True)
+    (folder / "checked.tfplan").write_text("yesterday's")
+    (tmp_path / "plan.json").write_text(json.dumps(plan(update(DATABASE, PROTECTED, backup_retention_period=days))))
+    (tmp_path / "terraform").write_text(TERRAFORM)
+    (tmp_path / "terraform").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.setenv("TF_PLUGIN_CACHE_DIR", str(tmp_path / "plugins"))
+    monkeypatch.setattr(plan_guard, "FOLDER", tmp_path)
+
+    assert plan_guard.main(["production"]) == status
+    assert [(path.name, path.read_text()) for path in folder.iterdir()] == [(name, "today's")]
 
 
 def test_an_unknown_environment_is_no_verdict() -> None:
