@@ -10,6 +10,11 @@ from baking import Bakery
 from terraforming import HOW_TO_GET_IT, Terraform
 
 _PROOF = "terraform validates deploy/terraform"
+_PASSWORD = (
+    '  password_wo                         = coalesce(var.master_password, "none") '
+    "# too short for RDS: it is asked for where it is sent\n"
+    "  password_wo_version                 = var.master_password_version\n"
+)
 # What is broken, how, and what the service's own tests say of it. All at once: a run takes a while. In each test file
 # only what the first test looks at, since terraform leaves out the others after a failure.
 _NOTICED = {
@@ -45,9 +50,7 @@ _NOTICED = {
     ),
     "a password that RDS manages, which makes no replica then": (
         "modules/database/main.tf",
-        '  password_wo                         = coalesce(var.master_password, "none") '
-        "# too short for RDS: it is asked for where it is sent\n"
-        "  password_wo_version                 = var.master_password_version\n",
+        _PASSWORD,
         "  manage_master_user_password         = true\n",
         "RDS makes no replica of a database whose password it manages.",
     ),
@@ -258,6 +261,18 @@ def test_terraform_accepts_who_is_called(
     valid = terraform.run("validate", cwd=folder)
 
     assert valid.returncode == 0, valid.stdout + valid.stderr
+
+
+def test_a_deployment_has_its_role_to_the_end(service: Path) -> None:
+    """The job that waits for a canary takes hours; without credentials it could not go back."""
+    jobs = (service / ".github/workflows/release.yml").read_text()
+    login = (service / ".github/actions/login/action.yml").read_text()
+    roles = (service / "deploy/terraform/service/pipeline.tf").read_text()
+
+    longest = max(int(minutes) for minutes in re.findall(r"timeout-minutes: (\d+)", jobs)) * 60
+    (asked,) = re.findall(r"cluster && (\d+)", login)
+    (given,) = re.findall(r"session_seconds = (\d+) # as long as", roles)
+    assert longest <= int(asked) <= int(given)
 
 
 @pytest.mark.parametrize(

@@ -245,7 +245,7 @@ def test_what_was_changed_by_hand_is_reported(there: Cloud | None) -> None:
 
 
 def test_a_harmless_change_passes(there: Cloud | None) -> None:
-    """More storage to grow into, another master password and threshold: the guard makes the plan and lets it through."""
+    """More storage to grow into, another password and threshold: the guard makes the plan and lets it through."""
     if there is None:
         return
     there.change("environments/staging/main.tf", "max_storage_gb = 100", "max_storage_gb = 200")

@@ -77,17 +77,6 @@ def test_each_role_is_for_the_same_repository() -> None:
     assert len({tuple(re.findall(r"^  github_\w+ += (.+)$", text, re.MULTILINE)) for text in texts}) <= 1
 
 
-def test_a_deployment_has_its_role_to_the_end() -> None:
-    """The job that waits for a canary takes hours; without credentials it could not go back."""
-    jobs, logins = ROOT.glob(".github/workflows/release.yml"), ROOT.glob(".github/actions/login/action*.yml")
-    minutes = [int(number) for path in jobs for number in re.findall(r"timeout-minutes: (\d+)", path.read_text())]
-    asked = [int(number) for path in logins for number in re.findall(r"cluster && (\d+)", path.read_text())]
-    (given,) = re.findall(r"session_seconds = (\d+) # as long as", SERVICE["pipeline.tf"])
-
-    assert set(asked) <= {int(given)}
-    assert max(minutes, default=0) * 60 <= int(given)
-
-
 def test_each_workload_is_a_command() -> None:
     """`http` is `app serve`."""
     commands = {*COMMANDS, *CLIENTS, "migrate", "partitions", "retention"}
