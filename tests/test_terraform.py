@@ -10,7 +10,7 @@ from baking import Bakery
 from terraforming import HOW_TO_GET_IT, Terraform
 
 _PROOF = "terraform validates deploy/terraform"
-_PASSWORD = (
+_SENT = (
     '  password_wo                         = coalesce(var.master_password, "none") '
     "# too short for RDS: it is asked for where it is sent\n"
     "  password_wo_version                 = var.master_password_version\n"
@@ -50,7 +50,7 @@ _NOTICED = {
     ),
     "a password that RDS manages, which makes no replica then": (
         "modules/database/main.tf",
-        _PASSWORD,
+        _SENT,
         "  manage_master_user_password         = true\n",
         "RDS makes no replica of a database whose password it manages.",
     ),
