@@ -23,14 +23,14 @@ _NEW = 'and on (instance) build_info{service="$service", version="$version"}'
 
 
 def _grows(series: str) -> str:
-    return f"increase({series}[2m]) {_NEW} > 0"
+    return f"(increase({series}[2m]) > 0) {_NEW}"
 
 
 CHECKS: Mapping[str, str] = {
     "orders are taken": _grows(f'{_ORDERS}", http_request_method="POST", http_response_status_code="201"}}'),
     "orders are read": _grows(f'{_ORDERS}/{{order_id}}", http_request_method="GET", http_response_status_code="200"}}'),
     "events take effect": _grows('inbox_messages_handled_total{outcome="handled"}'),
-    "the probe's steps succeed": f"synthetic_journey_success {_NEW} == 1",
+    "the probe's steps succeed": f"(min by (instance) (synthetic_journey_success) == 1) {_NEW}",
     "log lines are written": _grows('log_lines_total{event="http.request"}'),
     "traces are sent": _grows("spans_exported_total"),
     "nobody is paged": 'absent(ALERTS{service="$service", severity="page", alertstate="firing"})',

@@ -1,7 +1,9 @@
 """`make smoke` after a deployment: what works is seen, and whatever is not seen is named."""
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
@@ -14,6 +16,7 @@ from dev.http_server import serving
 from dev.ops.selectors import declare_all, mistakes
 from tests.support.watched_service import SERVICE, Watched
 
+Tool = Callable[[str], str]
 Smoke = Callable[..., tuple[int, str]]
 ROW = {"metric": {"instance": "a"}, "value": [0, "1"]}
 
@@ -87,6 +90,41 @@ def test_without_prometheus_nothing_is_known(stand_in: tuple[StandIn, str], look
     server.status = 503
 
     assert look(url) == (2, "smoke: not known: Prometheus answered 503 Service Unavailable\n")
+
+
+def test_what_stands_still_is_not_seen(tool: Tool, tmp_path: Path) -> None:
+    """A counter that does not grow, a step that fails, somebody who is paged; by Prometheus itself."""
+    new = '{service="orders", instance="a", version="1.4.0"}'
+    route = 'http_route="/v1/orders", http_request_method="POST", http_response_status_code="201"'
+    still = {
+        f"build_info{new}": 1,
+        f'http_server_request_duration_seconds_count{{instance="a", {route}}}': 7,
+        'http_server_request_duration_seconds_count{instance="a", http_route="/v1/orders/{order_id}", '
+        'http_request_method="GET", http_response_status_code="200"}': 7,
+        'inbox_messages_handled_total{instance="a", outcome="handled"}': 7,
+        'synthetic_journey_success{instance="a", journey="order"}': 0,
+        'synthetic_journey_success{instance="a", journey="other"}': 1,
+        'log_lines_total{instance="a", event="http.request"}': 7,
+        'spans_exported_total{instance="a"}': 7,
+        'ALERTS{service="orders", severity="page", alertstate="firing"}': 1,
+    }
+    queries = [smoke.filled(query, "orders", "1.4.0") for query in smoke.CHECKS.values()]
+    content = {
+        "tests": [
+            {
+                "interval": "15s",
+                "input_series": [{"series": series, "values": f"{value}x20"} for series, value in still.items()],
+                "promql_expr_test": [{"expr": query, "eval_time": "5m", "exp_samples": []} for query in queries],
+            }
+        ]
+    }
+    (tmp_path / "tests.yaml").write_text(json.dumps(content))
+
+    done = subprocess.run(
+        [tool("promtool"), "test", "rules", "tests.yaml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout + done.stderr) == (0, "Unit Testing:  tests.yaml\n  SUCCESS\n\n")
 
 
 @pytest.mark.parametrize("check", smoke.CHECKS)
