@@ -8,6 +8,7 @@ docs/supply-chain.md says. Exit status: 0 none, 1 some, 2 it could not be looked
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,6 @@ from dev.delivery.tools import ToolMissing, run
 from dev.environment import ROOT
 
 RULES = ROOT / "deploy/scan/secrets.yaml"
-_HERE = "here"
 _SECONDS = 600
 
 
@@ -38,7 +38,8 @@ class Secret:
     """The first that had it; empty if it is not in git yet."""
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.line}: {self.rule} ({f'since {self.commit}' if self.commit else 'not committed'})"
+        path = self.path.encode(errors="backslashreplace").decode()  # git has names that are no text
+        return f"{path}:{self.line}: {self.rule} ({f'since {self.commit}' if self.commit else 'not committed'})"
 
 
 def look(repository: Path, since: str | None = None) -> list[Secret]:
@@ -48,21 +49,29 @@ def look(repository: Path, since: str | None = None) -> list[Secret]:
         NotLooked: it is no repository of git, `since` is no commit, or trivy did not do its work.
         ToolMissing: trivy is not installed.
     """
+    places: list[tuple[str, str]] = []  # of copies, by their number: a name would tell trivy what to pass over
     with tempfile.TemporaryDirectory() as folder:
-        for name in _git(repository, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split(b"\0"):
-            if name and (repository / name.decode()).is_file():
-                _put(Path(folder, _HERE, name.decode()), (repository / name.decode()).read_bytes())
-        for version, path, content in _versions(repository, since):
-            _put(Path(folder, version, path), content)
-        found = {_secret(repository, *place) for place in _scan(Path(folder))}
+        for path, version, content in (*_here(repository), *_versions(repository, since)):
+            Path(folder, str(len(places))).write_bytes(content)
+            places.append((path, version))
+        found = {_secret(repository, *places[copy], line, rule) for copy, line, rule in _scan(Path(folder))}
     committed = {(secret.path, secret.rule) for secret in found if secret.commit}
     return sorted(secret for secret in found if secret.commit or (secret.path, secret.rule) not in committed)
 
 
+def _here(repository: Path) -> Iterator[tuple[str, str, bytes]]:
+    for name in _git(repository, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split(b"\0"):
+        path = os.fsdecode(name)
+        if path and (repository / path).is_file():
+            yield path, "", (repository / path).read_bytes()
+
+
 def _versions(repository: Path, since: str | None) -> Iterator[tuple[str, str, bytes]]:
-    """Yield name, path and content of whatever git has, each content once."""
-    listed = _git(repository, "rev-list", "--objects", *([f"{since}..HEAD"] if since else ["--all"]), "--", ".")
-    paths = dict(line.split(" ", 1) for line in listed.decode().splitlines() if " " in line)
+    """Yield path, name and content of whatever git has, each content once."""
+    # In full: without it, a branch that added something and took it back before it was merged is passed over.
+    which = ["--full-history", *([f"{since}..HEAD"] if since else ["--all"])]
+    listed = _git(repository, "rev-list", "--objects", *which, "--", ".")
+    paths = dict(line.split(" ", 1) for line in os.fsdecode(listed).splitlines() if " " in line)
     with tempfile.TemporaryFile() as names:
         names.write("\n".join(paths).encode())
         names.seek(0)
@@ -73,15 +82,10 @@ def _versions(repository: Path, since: str | None) -> Iterator[tuple[str, str, b
                 name, kind, size = head.decode().split()
                 content = process.stdout.read(int(size) + 1)[:-1]
                 if kind == "blob":
-                    yield name, paths[name], content
+                    yield paths[name], name, content
 
 
-def _put(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
-
-
-def _scan(folder: Path) -> Iterator[tuple[str, int, str]]:
+def _scan(folder: Path) -> Iterator[tuple[int, int, str]]:
     options = ("--scanners", "secret", "--secret-config", str(RULES), "--format", "json", "--quiet")
     quiet = ("--skip-version-check", "--disable-telemetry")
     done = run("trivy", "fs", *options, *quiet, str(folder), seconds=_SECONDS)
@@ -89,15 +93,15 @@ def _scan(folder: Path) -> Iterator[tuple[str, int, str]]:
         raise NotLooked(done.stderr.strip() or f"trivy ended with {done.returncode}")
     for result in json.loads(done.stdout).get("Results", []):
         for secret in result.get("Secrets", []):
-            yield result["Target"], int(secret["StartLine"]), secret["RuleID"]
+            yield int(result["Target"]), int(secret["StartLine"]), secret["RuleID"]
 
 
-def _secret(repository: Path, target: str, line: int, rule: str) -> Secret:
-    version, _, path = target.partition("/")
-    if version == _HERE:
+def _secret(repository: Path, path: str, version: str, line: int, rule: str) -> Secret:
+    if not version:
         return Secret(path, line, rule, "")
-    commits = _git(repository, "log", "--all", "--format=%h", f"--find-object={version}", "--reverse").decode().split()
-    return Secret(path, line, rule, commits[0])
+    # Merges, too: what settles a conflict is in no other commit.
+    commits = _git(repository, "log", "--all", "-m", "--format=%h", f"--find-object={version}", "--reverse")
+    return Secret(path, line, rule, commits.decode().split()[0])
 
 
 def _git(repository: Path, *words: str, stdin: bytes = b"") -> bytes:

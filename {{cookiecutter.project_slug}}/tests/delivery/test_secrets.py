@@ -46,6 +46,9 @@ def commit(repository: Path, path: str, text: str) -> str:
         pytest.param("docs/notes.md", f"use {GITHUB}", "github-pat", id="Markdown"),
         pytest.param("deploy/key.pem", KEY, "private-key", id="private key"),
         pytest.param(".env", f"APP_DATABASE__URL={PASSWORD}", "password-in-address", id="address"),
+        pytest.param("package-lock.json", f'{{"x": "{GITHUB}"}}', "github-pat", id="lock"),
+        pytest.param("docs/caf\udce9.svg", f"<!-- {GITHUB} -->", "github-pat", id="picture"),
+        pytest.param("src/node_modules/x.js", f"// {GITHUB}", "github-pat", id="copied in"),
         pytest.param(".pipeline.yml", f"env: {{T: {GITHUB}}}", "github-pat", id="pipeline"),
     ],
 )
@@ -57,6 +60,7 @@ def test_a_secret_is_found_before_it_is_committed(repository: Path, path: str, t
     (found,) = secrets.look(repository)
 
     assert (found.path, found.rule, found.commit) == (path, rule, "")
+    assert str(found).encode()
 
 
 def test_a_secret_that_was_removed_is_still_known(repository: Path) -> None:
@@ -76,6 +80,27 @@ def test_a_secret_on_another_branch_is_found(repository: Path) -> None:
     git(repository, "switch", "--quiet", "main")
 
     assert [secret.commit for secret in secrets.look(repository)] == [guilty]
+
+
+def test_a_secret_that_never_reached_the_main_branch_is_found(repository: Path) -> None:
+    """Added and taken back on a branch that was merged, so that the merge changes nothing; and only in a merge."""
+    git(repository, "switch", "--quiet", "--create", "other")
+    guilty = commit(repository, "src/x.py", f'KEY = "{AWS}"')
+    (repository / "src/x.py").unlink()
+    commit(repository, "README.md", "A service.\n")
+    git(repository, "switch", "--quiet", "main")
+    git(repository, "merge", "--quiet", "--no-ff", "--message", "merged", "other")
+    git(repository, "branch", "--quiet", "--delete", "other")
+    git(repository, "switch", "--quiet", "--create", "third")
+    commit(repository, "README.md", "Ours.\n")
+    git(repository, "switch", "--quiet", "main")
+    commit(repository, "README.md", "Theirs.\n")
+    git(repository, "merge", "--quiet", "--strategy", "ours", "--no-commit", "third")
+    merge = commit(repository, "README.md", GITHUB)
+
+    found = {(secret.path, secret.commit) for secret in secrets.look(repository)}
+
+    assert found == {("src/x.py", guilty), ("README.md", merge)}
 
 
 def test_what_tests_use_for_an_example_is_none(repository: Path) -> None:
