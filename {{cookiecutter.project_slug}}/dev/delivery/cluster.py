@@ -4,11 +4,11 @@ import json
 import subprocess
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from dev.delivery.kustomize import Object
 
 _CALL_SECONDS = 60
+_PATIENCE_SECONDS = 60  # an API server that is replaced meanwhile must not take a good release back
 
 
 class Failed(Exception):
@@ -31,6 +31,29 @@ class Cluster:
         together = {"apiVersion": "v1", "kind": "List", "items": [*objects]}
         self._run("apply", "--filename", "-", stdin=json.dumps(together))
 
+    def create(self, wanted: Object) -> bool:
+        """Make an object; False if there is one of that name.
+
+        Raises:
+            Failed: the cluster does not answer, or does not allow it.
+        """
+        try:
+            self._run("create", "--filename", "-", stdin=json.dumps(wanted))
+        except Failed as exc:
+            if "(AlreadyExists)" in str(exc):
+                return False
+            raise
+        return True
+
+    def get(self, name: str) -> Object | None:
+        """Return an object, if there is one.
+
+        Raises:
+            Failed: the cluster does not answer for a while.
+        """
+        shown = self._insist("get", name, "--output", "json", "--ignore-not-found")
+        return dict(json.loads(shown)) if shown.strip() else None
+
     def delete(self, name: str) -> None:
         """Delete an object, if there is one.
 
@@ -45,7 +68,7 @@ class Cluster:
         Raises:
             Failed: the cluster does not answer.
         """
-        found = self._get(f"deployment/{name}")
+        found = self.get(f"deployment/{name}")
         return dict(found["spec"]["template"]) if found else None
 
     def restore(self, name: str, template: Object) -> None:
@@ -57,7 +80,7 @@ class Cluster:
             Failed: the cluster does not answer, or does not allow it.
         """
         patch = json.dumps([{"op": "replace", "path": "/spec/template", "value": template}])
-        self._run("patch", f"deployment/{name}", "--type", "json", "--patch", patch)
+        self._insist("patch", f"deployment/{name}", "--type", "json", "--patch", patch)
 
     def wait_for_job(self, name: str, end: float) -> None:
         """Return when a job has succeeded.
@@ -66,7 +89,7 @@ class Cluster:
             Failed: it did not, or time is up.
         """
         while True:
-            conditions = (self._get(f"job/{name}") or {}).get("status", {}).get("conditions", [])
+            conditions = (self.get(f"job/{name}") or {}).get("status", {}).get("conditions", [])
             states = {each["type"] for each in conditions if each["status"] == "True"}
             if "Complete" in states:
                 return
@@ -81,7 +104,7 @@ class Cluster:
             Failed: it made no progress for as long as it may, or time is up.
         """
         while True:
-            found = self._get(f"deployment/{name}") or {}
+            found = self.get(f"deployment/{name}") or {}
             status = found.get("status", {})
             if status.get("observedGeneration") == found.get("metadata", {}).get("generation"):
                 wanted = found["spec"].get("replicas", 1)
@@ -100,12 +123,12 @@ class Cluster:
         """
         said = ""
         while True:
-            found = self._get(f"rollout/{name}") or {}
+            found = self.get(f"rollout/{name}") or {}
             status = found.get("status", {})
             current = str(status.get("observedGeneration")) == str(found.get("metadata", {}).get("generation"))
             of_template = status.get("workloadObservedGeneration")
             if of_template is not None:
-                workload = self._get(f"deployment/{name}") or {}
+                workload = self.get(f"deployment/{name}") or {}
                 current &= str(of_template) == str(workload.get("metadata", {}).get("generation"))
             phase, why = status.get("phase", ""), status.get("message", "")
             if current and phase == "Healthy":
@@ -122,15 +145,27 @@ class Cluster:
             raise Failed(f"time is up: {waiting_for}")
         time.sleep(self._every_seconds)
 
-    def _get(self, name: str) -> dict[str, Any] | None:
-        shown = self._run("get", name, "--output", "json", "--ignore-not-found")
-        return json.loads(shown) if shown.strip() else None
+    def _insist(self, *words: str) -> str:
+        end = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                return self._run(*words)
+            except Failed:
+                if time.monotonic() >= end:
+                    raise
+                time.sleep(self._every_seconds)
 
     def _run(self, *words: str, stdin: str | None = None) -> str:
         command = ["kubectl", "--namespace", self._namespace, *words]
         try:
             done = subprocess.run(
-                command, input=stdin, capture_output=True, text=True, check=False, timeout=_CALL_SECONDS
+                command,
+                input=stdin,
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=_CALL_SECONDS,
+                start_new_session=True,  # a signal to all of the pipeline's processes must not cut a change in half
             )
         except FileNotFoundError:
             raise Failed("kubectl is not installed") from None

@@ -11,14 +11,23 @@ from typing import Any
 
 import pytest
 
-from dev.delivery import deploy
+from dev.delivery import cluster, deploy
 from dev.delivery.kustomize import Object, Variant, render
 from tests.support import kubectl as stand_in
 
 OLD, NEW = (f"registry.example.com/service@sha256:{letter * 64}" for letter in "ab")
 PROCESSES = ("http", "worker", "probe")
+NOTE = "configmap/deployment-in-progress"
 _RELEASED: dict[str, str] = {}
 """Clusters in which the old image runs, by place."""
+
+
+class _Killed(BaseException):
+    pass
+
+
+def _killed(*_: object) -> None:
+    raise _Killed
 
 
 class Given:
@@ -59,6 +68,14 @@ class Given:
             assert self.deploy(OLD, to=to)[0] == 0
             _RELEASED[to] = self._state.read_text()
         self._state.write_text(_RELEASED[to])
+
+    def killed_while_deploying(self, image: str) -> None:
+        """Let a deployment end without a chance to go back."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(deploy, "go_back", _killed)
+            with pytest.raises(_Killed):
+                self.deploy(image, fault="worker")
+        self._capsys.readouterr()
 
     @property
     def state(self) -> dict[str, Any]:
@@ -101,7 +118,12 @@ def test_a_release_comes_in_its_order(given: Given, place: str) -> None:
 
     assert status == 0
     assert said == [f"deploy: {each}" for each in ("the schema is up to date", *(f"{name} runs" for name in PROCESSES))]
-    assert given.calls == ["delete job/migrate", "apply --filename", "apply --filename"]
+    assert given.calls == [
+        *("apply --filename", "create --filename"),  # the namespace, and in it the note that keeps others out
+        *("delete job/migrate", "apply --filename"),
+        *("apply --filename", "apply --filename"),  # what processes were is noted before they are changed
+        f"delete {NOTE}",
+    ]
     assert given.images() == dict.fromkeys(PROCESSES, NEW)
     assert NEW in json.dumps(given.state["objects"]["job/migrate"])
 
@@ -135,6 +157,59 @@ def test_a_release_that_fails_goes_back(given: Given, place: str, fault: str, wh
     assert (status, said[-1]) == (1, f"deploy: failed: {why}")
     assert given.images() == dict.fromkeys(PROCESSES, OLD)
     assert "deploy: http goes back" in said
+    assert NOTE not in given.state["objects"]
+
+
+def test_a_second_deployment_waits_for_the_first(given: Given) -> None:
+    """It is refused by name of the other, and touches nothing: not even the migration that may be running."""
+    given.released(to="staging")
+    given.killed_while_deploying(NEW)
+    before = len(given.calls)
+
+    status, said = given.deploy(OLD)
+
+    assert (status, said) == (
+        2,
+        [f"deploy: refused: a deployment of {NEW} has not ended; if nobody works on it, make rollback"],
+    )
+    assert given.calls[before:] == ["apply --filename", "create --filename"]
+
+
+def test_what_was_killed_is_taken_back_afterwards(given: Given) -> None:
+    """By its image: whoever was refused, or comes too late, takes nobody else's deployment back."""
+    given.released(to="staging")
+    given.killed_while_deploying(NEW)
+
+    of_another = given.deploy(OLD, "--back")
+    images = given.images()
+    of_this = given.deploy(NEW, "--back")
+    again = given.deploy(NEW, "--back")
+
+    nothing = (0, ["deploy: there is no deployment of it to take back"])
+    assert (of_another, images, again) == (nothing, dict.fromkeys(PROCESSES, NEW), nothing)
+    assert of_this == (0, [f"deploy: {name} goes back" for name in PROCESSES])
+    assert given.images() == dict.fromkeys(PROCESSES, OLD)
+    assert given.deploy(NEW)[0] == 0
+
+
+def test_a_process_that_cannot_go_back_does_not_keep_the_others(given: Given, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both reasons are said, and what is left to do can be done later."""
+    monkeypatch.setattr(cluster, "_PATIENCE_SECONDS", 0)
+    given.released(to="production")
+
+    status, said = given.deploy(NEW, fault="stuck", to="production")
+    images = given.images()
+    later = given.deploy(NEW, "--back", to="production")
+
+    assert status == 1
+    assert "assessed Failed; and it could not go back: kubectl patch deployment/http: admission" in said[-1]
+    assert images == {"http": NEW, "worker": OLD, "probe": OLD}
+    assert later == (0, ["deploy: http goes back"])
+
+
+def test_a_cluster_that_does_not_answer_for_a_moment_is_asked_again(given: Given) -> None:
+    """A roll-out takes an hour and thousands of looks: one of them in vain takes nothing back."""
+    assert given.deploy(NEW, fault="blinking", to="production")[0] == 0
 
 
 def test_a_migration_that_fails_changes_no_process(given: Given) -> None:
@@ -146,7 +221,8 @@ def test_a_migration_that_fails_changes_no_process(given: Given) -> None:
 
     assert status == 1
     assert "job migrate failed" in said[-1]
-    assert given.calls[before:] == ["delete job/migrate", "apply --filename"]
+    assert "delete job/migrate" in given.calls[before:]
+    assert given.calls[before:].count("apply --filename") == 2
     assert given.images() == dict.fromkeys(PROCESSES, OLD)
 
 

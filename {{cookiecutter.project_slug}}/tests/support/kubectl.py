@@ -1,7 +1,8 @@
 """Stands in for kubectl and its cluster: a file of objects, and controllers that are as well as they are told.
 
 CLUSTER names the file. FAULT says what goes wrong: `migration`, `worker`, `canary`, `undecided`, `refused` or `away`;
-with `cancelled`, whoever asks how an undecided roll-out goes on is told to stop.
+with `blinking`, every other question has no answer; with `cancelled`, whoever asks how an undecided roll-out goes on is
+told to stop, and again when it goes back; with `stuck`, a canary is judged bad, and its process cannot be changed.
 """
 
 import json
@@ -22,14 +23,28 @@ def main(words: list[str]) -> int:
     state: dict[str, Any] = json.loads(_STATE.read_text()) if _STATE.exists() else {"calls": [], "objects": {}}
     command, rest = words[2], words[3:]
     state["calls"].append(" ".join([command, *rest[:1]]))
-    if _FAULT == "away":
+    if _FAULT == "cancelled" and state["calls"][-1] == "patch deployment/http":
+        os.kill(os.getppid(), signal.SIGTERM)
+    if _FAULT == "away" or (_FAULT == "blinking" and command == "get" and len(state["calls"]) % 2):
         status = _fail("Unable to connect to the server: dial tcp: connection refused")
+    elif _FAULT == "stuck" and state["calls"][-1] == "patch deployment/http":
+        status = _fail('admission webhook "policy" denied the request')
     else:
-        status = {"apply": _apply, "get": _get, "delete": _delete, "patch": _patch}[command](state["objects"], rest)
+        commands = {"apply": _apply, "create": _create, "get": _get, "delete": _delete, "patch": _patch}
+        status = commands[command](state["objects"], rest)
     _STATE.write_text(json.dumps(state))
     if _FAULT == "cancelled" and state["calls"][-1] == "get rollout/http":
         os.kill(os.getppid(), signal.SIGTERM)
     return status
+
+
+def _create(objects: dict[str, Any], _: list[str]) -> int:
+    found = json.load(sys.stdin)
+    name = f"{found['kind'].lower()}/{found['metadata']['name']}"
+    if name in objects:
+        return _fail(f"Error from server (AlreadyExists): {name} already exists")
+    objects[name] = found
+    return 0
 
 
 def _apply(objects: dict[str, Any], _: list[str]) -> int:
@@ -37,9 +52,9 @@ def _apply(objects: dict[str, Any], _: list[str]) -> int:
         name = f"{found['kind'].lower()}/{found['metadata']['name']}"
         if _FAULT == "refused" and name == "deployment/worker":
             return _fail('admission webhook "policy" denied the request')
-        known = objects.get(name, {"metadata": {"generation": 0}})
+        known = objects.get(name, {"metadata": {}})
         changed = known.get("spec") != found.get("spec")
-        found["metadata"]["generation"] = known["metadata"]["generation"] + changed
+        found["metadata"]["generation"] = known["metadata"].get("generation", 0) + changed
         objects[name] = found
     return 0
 
@@ -52,14 +67,14 @@ def _get(objects: dict[str, Any], words: list[str]) -> int:
 
 
 def _status(objects: dict[str, Any], name: str, found: dict[str, Any]) -> dict[str, Any]:
-    generation = found["metadata"]["generation"]
+    generation = found["metadata"].get("generation", 0)
     if name == "job/migrate":
         return {"conditions": [{"type": "Failed" if _FAULT == "migration" else "Complete", "status": "True"}]}
     is_bad = _BAD in json.dumps(objects.get(name.replace("rollout", "deployment")))
     if name.startswith("rollout"):
         workload = objects[name.replace("rollout", "deployment")]["metadata"]["generation"]
         phase, message = "Healthy", ""
-        if is_bad and _FAULT == "canary":
+        if is_bad and _FAULT in {"canary", "stuck"}:
             phase, message = "Degraded", 'Metric "buy" assessed Failed'
         elif is_bad and _FAULT in {"undecided", "cancelled"}:
             phase, message = "Paused", "InconclusiveAnalysisRun"
