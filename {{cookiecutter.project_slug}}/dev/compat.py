@@ -73,6 +73,10 @@ def _main() -> None:
     arguments.add_argument("--jobs", default="auto", help="processes that run tests")
     arguments.add_argument("--tests", nargs="+", help="which of its tests; by default all that use the database")
     given = arguments.parse_args()
+    if not given.ref and _git("rev-parse", "--is-shallow-repository").strip() == b"true":
+        sys.exit(
+            "This clone has no history, and so perhaps not the tag of the release before: git fetch --unshallow --tags"
+        )
     if not given.ref and not _git("tag").strip():
         print("There is no release before this one: git has no tag.")
         return

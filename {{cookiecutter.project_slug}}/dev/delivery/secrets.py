@@ -46,9 +46,11 @@ def look(repository: Path, since: str | None = None) -> list[Secret]:
     """Return the secrets in the files of `repository`, and in what git has of it, or has since `since`.
 
     Raises:
-        NotLooked: it is no repository of git, `since` is no commit, or trivy did not do its work.
+        NotLooked: it is no repository of git, or has no history, `since` is no commit, or trivy did not do its work.
         ToolMissing: trivy is not installed.
     """
+    if since is None and _git(repository, "rev-parse", "--is-shallow-repository").strip() == b"true":
+        raise NotLooked("this clone has no history: git fetch --unshallow")
     places: list[tuple[str, str]] = []  # of copies, by their number: a name would tell trivy what to pass over
     with tempfile.TemporaryDirectory() as folder:
         for path, version, content in (*_here(repository), *_versions(repository, since)):

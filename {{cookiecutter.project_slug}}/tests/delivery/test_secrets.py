@@ -127,6 +127,17 @@ def test_what_could_not_be_looked_at_is_not_clean(
     assert why in capsys.readouterr().err
 
 
+def test_a_clone_without_history_is_not_clean(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """A pipeline fetches the last commit alone, unless it is told otherwise."""
+    commit(repository, "x.py", f'KEY = "{AWS}"')
+    commit(repository, "x.py", "KEY = None")
+    clone = tmp_path_factory.mktemp("clone")
+    git(clone, "clone", "--quiet", "--depth", "1", f"file://{repository}", ".")
+
+    with pytest.raises(secrets.NotLooked, match="no history"):
+        secrets.look(clone)
+
+
 def test_rules_that_cannot_be_read_are_not_clean(
     repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

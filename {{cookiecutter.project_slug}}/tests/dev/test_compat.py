@@ -49,6 +49,17 @@ def test_before_the_first_release_there_is_nothing_to_break(repository: Path) ->
     assert ended.stdout == "There is no release before this one: git has no tag.\n"
 
 
+def test_a_clone_without_history_is_not_the_first_release(repository: Path, tmp_path: Path) -> None:
+    """A pipeline fetches neither history nor tags, unless it is told to."""
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", "--no-tags", "--depth", "1", f"file://{repository}", str(clone))
+
+    ended = compat(clone)
+
+    assert ended.returncode == 1
+    assert "This clone has no history" in ended.stderr
+
+
 @pytest.mark.parametrize(
     "contraction",
     [
