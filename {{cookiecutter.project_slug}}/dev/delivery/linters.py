@@ -9,7 +9,7 @@ from typing import Any
 
 from dev.delivery.tools import run
 
-_MAKE = re.compile(r"make(?P<words>( [^\s|;&]+)+)")
+_MAKE = re.compile(r"make(?P<words>( (?!MAKEFLAGS)[^\s|;&]+)+)")
 
 
 class NotLooked(Exception):
@@ -22,8 +22,12 @@ class Job:
 
     name: str
     commands: Sequence[str]
-    ends: bool
-    """Whether it has a time limit of its own."""
+    minutes: float | None
+    """How long it may take; None without a limit of its own."""
+    may_fail: bool = False
+    """Whether what fails in it goes unnoticed."""
+    may_release: bool = False
+    """Whether it begins only when every check has passed, and is in an environment, which says who approves."""
 
     def runs(self, line: str) -> bool:
         """Return whether a line does nothing but run targets of the Makefile."""

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from dev.delivery import ci
+from dev.delivery.deploy import LONGEST
 from dev.delivery.linters import Job, NotLooked
 from dev.delivery.tools import ToolMissing
 from dev.environment import ROOT
+from dev.ops.durations import seconds
 
 _PREPARES = re.compile(r"(sudo )?apt-get (update|install) ")
 """What a job may do beside running a target."""
+_RELEASES = {"push", "deploy"}
 
 
 def look(root: Path) -> list[str]:
@@ -51,16 +54,26 @@ def _systems() -> Iterator[tuple[str, Any]]:
 
 def _mistakes(jobs: Sequence[Job], known: set[str]) -> Iterator[str]:
     for job in jobs:
-        if not job.ends:
+        if job.minutes is None:
             yield f"{job.name}: has no time limit"
-        if not job.commands:
-            yield f"{job.name}: does nothing"
-        for line in job.commands:
-            if not (job.runs(line) or _PREPARES.match(line)):
-                yield f"{job.name}: nobody can run this here: {line}"
-        for target in job.targets:
-            if target not in known:
-                yield f"{job.name}: the Makefile has no target {target}"
+        elif "deploy" in job.targets and job.minutes * 60 <= seconds(LONGEST):
+            yield f"{job.name}: is ended before a deployment, which may take {LONGEST}, can go back"
+        if not job.may_release and _RELEASES & {*job.targets}:
+            yield f"{job.name}: releases what was not checked, or nobody approved"
+        if job.may_fail:
+            yield f"{job.name}: may fail, and nobody notices"
+        yield from _mistakes_of_commands(job, known)
+
+
+def _mistakes_of_commands(job: Job, known: set[str]) -> Iterator[str]:
+    if not job.commands:
+        yield f"{job.name}: does nothing"
+    for line in job.commands:
+        if not (job.runs(line) or _PREPARES.match(line)):
+            yield f"{job.name}: nobody can run this here: {line}"
+    for target in job.targets:
+        if target not in known:
+            yield f"{job.name}: the Makefile has no target {target}"
 
 
 def _differences(done: dict[str, set[str]]) -> Iterator[str]:

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from dev.delivery.ci import github
 from dev.delivery.issues import NotOpened, open_once
@@ -43,6 +44,11 @@ MISTAKES = {
     # what: (its text in the file, the text instead, what is said)
     "an action without a digest": (CHECKOUT, "actions/checkout@v6", "[unpinned-uses]"),
     "a digest without its version": (" # v6.0.1", "", "says no version"),
+    "a digest behind an anchor": (
+        f"- uses: {CHECKOUT}",
+        f"- uses: &x {CHECKOUT.removesuffix(' # v6.0.1')}",
+        "says no version",
+    ),
     "all rights": (PERMISSIONS, "permissions: write-all\n", "[excessive-permissions]"),
     "the default's rights": (PERMISSIONS, "", "[excessive-permissions]"),
     "a credential that stays": ("persist-credentials: false", "fetch-depth: 1", "[artipacked]"),
@@ -114,7 +120,69 @@ def test_jobs_are_read(tmp_path: Path) -> None:
 
     (job,) = github.jobs(tmp_path)
 
-    assert (job.name, job.targets, job.ends) == ("planted/job", ["lint"], False)
+    assert (job.name, job.targets, job.minutes, job.may_fail) == ("planted/job", ["lint"], None, False)
+
+
+@pytest.mark.parametrize(
+    ("place", "planted"),
+    [
+        pytest.param("    name: job\n", "    continue-on-error: true\n", id="job"),
+        pytest.param("      - run: make lint\n", "        continue-on-error: true\n", id="step"),
+        pytest.param("      - run: make lint\n", "        shell: bash {0}\n", id="a shell that goes on"),
+    ],
+)
+def test_a_job_that_may_fail_is_known(tmp_path: Path, place: str, planted: str) -> None:
+    """Whether all of it may, or one of its steps."""
+    folder = tmp_path / ".github/workflows"
+    folder.mkdir(parents=True)
+    (folder / "planted.yml").write_text(GOOD.replace(place, f"{place}{planted}"))
+
+    (job,) = github.jobs(tmp_path)
+
+    assert (job.minutes, job.may_fail) == (5, True)
+
+
+@pytest.mark.parametrize(
+    ("written", "needed", "may_release"),
+    [
+        pytest.param("{needs: image, environment: x}", "check", True, id="through another"),
+        pytest.param("{needs: [image], environment: x}", "nothing", False, id="not"),
+        pytest.param("{needs: [check], environment: x, if: '!cancelled()'}", "check", False, id="even if they fail"),
+        pytest.param("{needs: [check]}", "check", False, id="without an approval"),
+    ],
+)
+def test_a_job_that_may_release_is_known(
+    tmp_path: Path,
+    written: str,
+    needed: str,
+    may_release: bool,  # noqa: FBT001 - the case
+) -> None:
+    """If it needs the workflow `check`, begins only if that has passed, and is in an environment."""
+    folder = tmp_path / ".github/workflows"
+    folder.mkdir(parents=True)
+    made = {
+        "check": {"uses": "$/.github/workflows/check.yml"},
+        "nothing": {"steps": []},
+        "image": {"steps": [], "needs": needed},
+        "deploy": {"steps": [], **yaml.safe_load(written)},
+    }
+    (folder / "planted.yml").write_text(yaml.safe_dump({"jobs": made}, sort_keys=False))
+
+    assert [job.may_release for job in github.jobs(tmp_path)][-1] is may_release
+
+
+def test_a_run_is_known_by_its_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As GitHub tells it; outside of a run there is none."""
+    monkeypatch.delenv("GITHUB_RUN_ID", raising=False)
+    nowhere = github.this_run()
+    workflow = "team/service/.github/workflows/release.yml@refs/tags/v1.4.0"
+    for name, value in {"SERVER_URL": "https://github.example", "REPOSITORY": "team/service", "RUN_ID": "7"}.items():
+        monkeypatch.setenv(f"GITHUB_{name}", value)
+    monkeypatch.setenv("GITHUB_RUN_ATTEMPT", "2")
+    monkeypatch.setenv("GITHUB_WORKFLOW_REF", workflow)
+
+    run = "https://github.example/team/service/actions/runs/7/attempts/2"
+    assert (nowhere, github.this_run()) == (None, (f"https://github.example/{workflow}", run))
 
 
 def test_an_issue_is_opened_once(monkeypatch: pytest.MonkeyPatch) -> None:

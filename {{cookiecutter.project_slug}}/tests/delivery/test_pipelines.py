@@ -11,8 +11,9 @@ from dev.delivery import pipelines
 from dev.delivery.issues import NotOpened, open_once
 from dev.delivery.linters import Job, NotLooked
 from dev.environment import ROOT
+from tests.support.needing_tools import WithTools
 
-GOOD = Job("lint", ["sudo apt-get update --quiet", "make lint"], ends=True)
+GOOD = Job("lint", ["sudo apt-get update --quiet", "make lint"], minutes=5)
 
 
 def given(monkeypatch: pytest.MonkeyPatch, systems: Mapping[str, list[Job]]) -> None:
@@ -24,9 +25,9 @@ def given(monkeypatch: pytest.MonkeyPatch, systems: Mapping[str, list[Job]]) -> 
     monkeypatch.setattr(pipelines, "_systems", lambda: ((name, system(jobs)) for name, jobs in systems.items()))
 
 
-def test_the_pipelines_here_are_sound() -> None:
+def test_the_pipelines_here_are_sound(with_tools: WithTools) -> None:
     """The linters find nothing, and neither do the rules of this house."""
-    assert pipelines.look(ROOT) == []
+    assert with_tools(lambda: pipelines.look(ROOT)) == []
 
 
 def test_the_page_tells_of_each_target() -> None:
@@ -40,7 +41,7 @@ def test_the_page_tells_of_each_target() -> None:
 
 def test_every_check_of_the_makefile_has_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where there are two systems, both run the same; here: what one does not run is named."""
-    given(monkeypatch, {"one": [GOOD, Job("test", ["make test"], ends=True)], "other": [GOOD]})
+    given(monkeypatch, {"one": [GOOD, Job("test", ["make test"], minutes=5)], "other": [GOOD]})
 
     assert pipelines.look(ROOT) == ["other: nothing runs test, as one does"]
 
@@ -49,20 +50,34 @@ def test_every_check_of_the_makefile_has_its_place(monkeypatch: pytest.MonkeyPat
     ("job", "mistake"),
     [
         pytest.param(GOOD, None, id="good"),
-        pytest.param(Job("x", ["make lint"], ends=False), "x: has no time limit", id="no limit"),
-        pytest.param(Job("x", [], ends=True), "x: does nothing", id="empty"),
-        pytest.param(Job("x", ["make lnit"], ends=True), "x: the Makefile has no target lnit", id="no target"),
+        pytest.param(Job("x", ["make lint"], minutes=None), "x: has no time limit", id="no limit"),
+        pytest.param(Job("x", [], minutes=5), "x: does nothing", id="empty"),
+        pytest.param(Job("x", ["make lint"], 5, may_fail=True), "x: may fail, and nobody notices", id="may fail"),
         pytest.param(
-            Job("x", ["make lint A=1 tets"], ends=True), "x: the Makefile has no target tets", id="second target"
+            Job("x", ["make push"], 5), "x: releases what was not checked, or nobody approved", id="not checked"
         ),
         pytest.param(
-            Job("x", ["pytest -q"], ends=True), "x: nobody can run this here: pytest -q", id="no target at all"
+            Job("x", ["make deploy"], minutes=90, may_release=True),
+            "x: is ended before a deployment, which may take 90m, can go back",
+            id="no time to go back",
+        ),
+        pytest.param(Job("x", ["make lnit"], minutes=5), "x: the Makefile has no target lnit", id="no target"),
+        pytest.param(
+            Job("x", ["make lint A=1 tets"], minutes=5), "x: the Makefile has no target tets", id="second target"
         ),
         pytest.param(
-            Job("x", ["make lint || true"], ends=True), "x: nobody can run this here: make lint || true", id="swallowed"
+            Job("x", ["pytest -q"], minutes=5), "x: nobody can run this here: pytest -q", id="no target at all"
         ),
         pytest.param(
-            Job("x", ["make lint; exit 0"], ends=True), "x: nobody can run this here: make lint; exit 0", id="ignored"
+            Job("x", ["make lint || true"], minutes=5), "x: nobody can run this here: make lint || true", id="swallowed"
+        ),
+        pytest.param(
+            Job("x", ["make lint MAKEFLAGS=-i"], minutes=5),
+            "x: nobody can run this here: make lint MAKEFLAGS=-i",
+            id="told to go on",
+        ),
+        pytest.param(
+            Job("x", ["make lint; exit 0"], minutes=5), "x: nobody can run this here: make lint; exit 0", id="ignored"
         ),
     ],
 )
@@ -84,7 +99,7 @@ def test_the_exit_status_says_what_was_found(
 ) -> None:
     """Sound, not sound, not looked."""
     statuses = []
-    for systems in ({"one": [GOOD]}, {"one": [Job("x", ["make nothing"], ends=True)]}, {}):
+    for systems in ({"one": [GOOD]}, {"one": [Job("x", ["make nothing"], minutes=5)]}, {}):
         given(monkeypatch, systems)
         statuses.append(pipelines.main())
 

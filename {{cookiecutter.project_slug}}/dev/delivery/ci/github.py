@@ -4,8 +4,9 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import httpx
 import yaml
@@ -17,16 +18,35 @@ TOKEN = "GITHUB_TOKEN"
 """The variable that a job needs to open issues, beside those that it always has."""
 _PASSES_ON = '>> "$GITHUB_OUTPUT"'
 _WORKFLOWS = ".github/workflows/*.yml"
+_CHECK = "/.github/workflows/check.yml"
 
 
 def jobs(root: Path) -> Iterator[Job]:
     """Yield the jobs of all workflows; one that calls another workflow has none of its own."""
     for path in sorted(root.glob(_WORKFLOWS)):
-        for name, job in yaml.safe_load(path.read_text())["jobs"].items():
+        known = yaml.safe_load(path.read_text())["jobs"]
+        for name, job in known.items():
             if "uses" not in job:
                 commands = [line for step in job["steps"] for line in lines(step.get("run", ""))]
                 commands = [line for line in commands if not line.endswith(_PASSES_ON)]
-                yield Job(f"{path.stem}/{name}", commands, "timeout-minutes" in job)
+                may_fail = any(_may_fail(each) for each in (job, *job["steps"]))
+                may_release = "environment" in job and _is_after_checks(name, known)
+                yield Job(f"{path.stem}/{name}", commands, job.get("timeout-minutes"), may_fail, may_release)
+
+
+def _may_fail(part: Mapping[str, Any]) -> bool:
+    """Return whether a job or a step says so, or has a shell of its own, which goes on after a command that failed."""
+    return bool(part.get("continue-on-error")) or "{0}" in part.get("shell", "")
+
+
+def _is_after_checks(name: str, known: Mapping[str, Any]) -> bool:
+    """Return whether a job needs the workflow `check`, itself or by others, and no condition says: even if it fails."""
+    job = known.get(name, {})
+    if re.search(r"(always|failure|cancelled)\(", str(job.get("if", ""))):
+        return False
+    needs = job.get("needs", [])
+    needed = [needs] if isinstance(needs, str) else needs
+    return job.get("uses", "").endswith(_CHECK) or any(_is_after_checks(each, known) for each in needed)
 
 
 def look(root: Path) -> Iterator[str]:
@@ -43,7 +63,7 @@ def _digests_alone(root: Path) -> Iterator[str]:
     """What Dependabot keeps fresh, it finds by the version behind the digest; so does a reader."""
     for path in sorted(root.glob(".github/**/*.yml")):
         for number, line in enumerate(path.read_text().splitlines(), 1):
-            if re.search(r"uses: \S+@[0-9a-f]{40}(?! # v\d)", line):
+            if re.search(r"uses: .*@[0-9a-f]{40}(?! # v\d)", line):
                 yield f"{path.relative_to(root)}:{number}: the digest says no version"
 
 
@@ -83,3 +103,12 @@ def open_issue(title: str, text: str) -> str | None:
         if title in [issue["title"] for issue in found]:
             return None
         return str(client.post(url, json={"title": title, "body": text}).raise_for_status().json()["html_url"])
+
+
+def this_run() -> tuple[str, str] | None:
+    """Return which workflow this is a run of, and its address; None outside of one."""
+    env = os.environ
+    if "GITHUB_RUN_ID" not in env:
+        return None
+    run = f"{env['GITHUB_REPOSITORY']}/actions/runs/{env['GITHUB_RUN_ID']}/attempts/{env['GITHUB_RUN_ATTEMPT']}"
+    return f"{env['GITHUB_SERVER_URL']}/{env['GITHUB_WORKFLOW_REF']}", f"{env['GITHUB_SERVER_URL']}/{run}"
