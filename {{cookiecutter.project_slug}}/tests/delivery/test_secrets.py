@@ -46,6 +46,8 @@ def commit(repository: Path, path: str, text: str) -> str:
         pytest.param("docs/notes.md", f"use {GITHUB}", "github-pat", id="Markdown"),
         pytest.param("deploy/key.pem", KEY, "private-key", id="private key"),
         pytest.param(".env", f"APP_DATABASE__URL={PASSWORD}", "password-in-address", id="address"),
+        pytest.param("x.py", "redis://:" + "correct-horse@cache:6379", "password-in-address", id="address of nobody"),
+        pytest.param(".npmrc", "_authToken=npm_" + GITHUB[4:], "npm-token", id="token of npm"),
         pytest.param("package-lock.json", f'{{"x": "{GITHUB}"}}', "github-pat", id="lock"),
         pytest.param("docs/caf\udce9.svg", f"<!-- {GITHUB} -->", "github-pat", id="picture"),
         pytest.param("src/node_modules/x.js", f"// {GITHUB}", "github-pat", id="copied in"),
