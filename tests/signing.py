@@ -37,11 +37,10 @@ def _program(name: str, folder: Path) -> Path | None:
         work = folder / f"{name}-{suite}"
         work.mkdir(parents=True)
         env = _only(suite, work) if suite else dict(os.environ)
-        commands = [["apt-get", "update"], ["apt-get", "download", name]]
-        if all(
-            subprocess.run(each, cwd=work, env=env, capture_output=True, check=False).returncode == 0
-            for each in commands
-        ):
+        # Who is not root cannot update the machine's own lists; they may do as they are.
+        for command in (["apt-get", "update"], ["apt-get", "download", name]):
+            done = subprocess.run(command, cwd=work, env=env, capture_output=True, check=False)
+        if done.returncode == 0:
             subprocess.run(["dpkg-deb", "-x", next(work.glob("*.deb")), work / "root"], check=True)
             return work / "root/usr/bin" / name
     return None

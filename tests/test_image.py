@@ -186,7 +186,7 @@ def test_the_image_is_described_and_scanned(
 def test_a_signature_is_made_and_asked_for(
     engine: engines.Engine | None, equipped: Path, tmp_path: Path, unproven: Callable[[str, str], None]
 ) -> None:
-    """What was pushed, signed and described is accepted; unsigned, signed by another or without description it is not."""
+    """What was pushed, signed and described is accepted; unsigned, by another or not described it is not."""
     tools = signing.find(tmp_path / "programs") if engine else None
     if engine is None or tools is None:
         unproven("an image is signed and verified", "install Docker or podman, docker-registry and cosign")
@@ -218,23 +218,26 @@ def test_a_signature_is_made_and_asked_for(
             ours = f"--key {keys[key]}.pub --insecure-ignore-tlog --private-infrastructure {on_http}"
             return make("verify", f"IMAGE={image}", f"COSIGN={ours}")
 
+        def cosign(*words: str, program: Path = tools[1]) -> str:
+            command = [str(program), *words, *on_http.split()]
+            return subprocess.run(command, env=engine.env | env, capture_output=True, text=True, check=True).stdout
+
         unsigned, signed = pushed("unsigned"), pushed("signed")
         assert make("sign", f"COSIGN=--key {keys['ours']}.key --tlog-upload=false {on_http}") == 0
         bare, from_nowhere = pushed("bare"), pushed("from-nowhere")
-        as_we = ["--yes", "--key", f"{keys['ours']}.key", "--tlog-upload=false", *on_http.split()]
-        sbom = ["--type", "cyclonedx", "--predicate", str(equipped / ".cache/sbom.cdx.json")]
-        for by_hand in (["sign", *as_we, bare], ["sign", *as_we, from_nowhere], ["attest", *as_we, *sbom, from_nowhere]):
-            subprocess.run([tools[1], *by_hand], env={**engine.env, **env}, capture_output=True, check=True)
+        as_we = ("--yes", "--key", f"{keys['ours']}.key", "--tlog-upload=false")
+        for image in (bare, from_nowhere):
+            cosign("sign", *as_we, image)
+        cosign("attest", *as_we, "--type", "cyclonedx", "--predicate", f"{equipped}/.cache/sbom.cdx.json", from_nowhere)
 
         assert verify(signed, "ours") == 0
         assert verify(signed, "theirs") != 0
         assert verify(unsigned, "ours") != 0
         assert verify(bare, "ours") != 0
         assert verify(from_nowhere, "ours") != 0
-        words = ["verify-attestation", "--key", f"{keys['ours']}.pub", "--insecure-ignore-tlog", "--private-infrastructure"]
-        words += [*on_http.split(), "--type", "slsaprovenance1", signed]
-        shown = subprocess.run([tools[1], *words], env={**engine.env, **env}, capture_output=True, text=True, check=True)
-        statement = json.loads(base64.b64decode(json.loads(shown.stdout)["payload"]))
+        known = ("--key", f"{keys['ours']}.pub", "--insecure-ignore-tlog", "--private-infrastructure")
+        shown = cosign("verify-attestation", *known, "--type", "slsaprovenance1", signed)
+        statement = json.loads(base64.b64decode(json.loads(shown)["payload"]))
         assert statement["subject"][0]["digest"]["sha256"] == signed.rpartition(":")[2]
         (source,) = statement["predicate"]["buildDefinition"]["resolvedDependencies"]
         assert source["uri"].startswith("git+https://")

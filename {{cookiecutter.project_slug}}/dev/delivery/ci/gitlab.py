@@ -40,7 +40,7 @@ def jobs(root: Path) -> Iterator[Job]:
 
 
 def _may_release(job: Mapping[str, Any]) -> bool:
-    """Return whether a job waits for the stage `check`: it does by itself, unless it says for what else it waits."""
+    """Return whether a job is in an environment, and waits for the stage `check`: it does, unless it says otherwise."""
     ways = {each.get("when") for each in (job, *job.get("rules", []))}
     return job.get("stage") != "check" and "needs" not in job and "always" not in ways and "environment" in job
 
