@@ -194,8 +194,8 @@ def test_an_issue_is_opened_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_page_tells_of_each_variable() -> None:
     """Whatever the jobs take from outside."""
     files = "\n".join(path.read_text() for path in (ROOT / ".gitlab-ci.yml", *(ROOT / ".gitlab").glob("*.yml")))
-    given = {*re.findall(r"^ +(?:- )?([A-Z_]+):", files, re.MULTILINE)}
-    needed = {name for name in re.findall(r"\$\{?([A-Z][A-Z_]+)", files) if not name.startswith("CI_")} - given
+    given = {*re.findall(r"(?:^ +|(?<!\$)[{,] *)([A-Z][A-Z0-9_]+):", files, re.MULTILINE)}
+    needed = {name for name in re.findall(r"\$\{?([A-Z][A-Z0-9_]+)", files) if not name.startswith("CI_")} - given
 
     assert {"REGISTRY", "CLUSTER"} <= needed
     assert needed <= {
