@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dev.environment import Addresses, variables
 from dev.installation import Installation
-from dev.nats import free_port
+from dev.ports import free_port
 from dev.prove.balancer import one_way
 
 _DATABASE = "contained"

@@ -15,7 +15,8 @@ import httpx
 
 from dev.environment import APP, PROBE, ROOT, Addresses, machine_variables, service_name, variables
 from dev.guardian import Guardian
-from dev.nats import Nats, free_port
+from dev.nats import Nats
+from dev.ports import free_port
 from dev.postgres import PostgreSQL
 from dev.process import Process, StartFailed
 

@@ -10,8 +10,8 @@ import httpx
 import yaml
 
 from dev.guardian import Guardian
-from dev.nats import free_port
 from dev.ops.tools import beside, find
+from dev.ports import free_port
 from dev.process import Process, StartFailed
 
 _START_SECONDS = 20.0

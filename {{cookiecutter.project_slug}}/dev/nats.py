@@ -1,37 +1,16 @@
 """A real NATS server with JetStream, from a wheel."""
 
 import json
-import random
 import shutil
 import socket
 import sysconfig
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 
+from dev.ports import free_port
 from dev.process import Process, StartFailed
 
 _START_TIMEOUT_SECONDS = 15.0
-_PORTS = range(15_000, 32_000)
-"""Below those of outgoing connections: one of them could take a port before its server does, or while it restarts."""
-_given: set[int] = set()
-"""Ports whose server may not listen yet; of forty, two would be the same in one run of twenty."""
-
-
-def free_port() -> int:
-    """Return a TCP port of this machine that was free a moment ago, and that this process has not been given before.
-
-    Raises:
-        StartFailed: of a thousand, none is.
-    """
-    for port in random.SystemRandom().sample(_PORTS, 1000):
-        if port in _given:
-            continue
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            _given.add(port)
-            return port
-    raise StartFailed(f"No port between {_PORTS.start} and {_PORTS.stop} is free.")
 
 
 class Nats:

@@ -12,7 +12,7 @@ from sqlalchemy import make_url
 
 from dev import npm
 from dev.environment import machine_variables
-from dev.nats import free_port
+from dev.ports import free_port
 from dev.postgres import PostgreSQL
 from dev.process import Process, StartFailed
 

@@ -20,8 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.kit.db import DatabaseSettings, create_engine
 from dev.environment import APP, ROOT, Addresses, machine_variables, service_name, variables
 from dev.http_server import ResettableProtocol, serving
-from dev.nats import free_port
 from dev.payment_simulator import PaymentSimulator
+from dev.ports import free_port
 from dev.postgres import PostgreSQL
 from dev.token_issuer import SigningKey, TokenIssuer
 from tests.support import shared_servers

@@ -6,7 +6,8 @@ from pathlib import Path
 from dev.drill.plan import Restart
 from dev.drill.seats import POWER_CUT, Seat, Worker, until
 from dev.installation import Installation
-from dev.nats import Nats, free_port
+from dev.nats import Nats
+from dev.ports import free_port
 from dev.postgres import PostgreSQL
 from dev.process import Process
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dev.environment import database_variables
 from dev.flag_server import TOKEN
-from dev.nats import free_port
+from dev.ports import free_port
 from dev.postgres import PostgreSQL
 from dev.process import Process
 from dev.prove.customers import PER_SECOND

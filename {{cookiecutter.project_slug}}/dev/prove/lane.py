@@ -13,8 +13,8 @@ import httpx
 from dev.environment import probe_variables
 from dev.installation import SCOPES, Installation, until_answered
 from dev.monitoring import Prometheus
-from dev.nats import free_port
 from dev.ops.runbooks import KUBECTL
+from dev.ports import free_port
 from dev.process import Process
 from dev.prove import forks
 from dev.prove.customers import PER_SECOND, Customers

@@ -15,7 +15,7 @@ from cryptography.x509.oid import NameOID
 
 from dev.environment import ROOT
 from dev.monitoring import Blackbox
-from dev.nats import free_port
+from dev.ports import free_port
 
 MODULES = ROOT / "ops" / "blackbox" / "blackbox.yaml"
 

@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from dev.nats import free_port
 from dev.otlp_receiver import OtlpReceiver, receiving
+from dev.ports import free_port
 from dev.process import StartFailed
 from dev.stack import Stack
 from dev.walk.evidence import Evidence, NotShown

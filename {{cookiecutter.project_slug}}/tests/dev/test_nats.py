@@ -8,7 +8,7 @@ import nats
 import pytest
 from nats.js import JetStreamContext
 
-from dev.nats import Nats, free_port
+from dev.nats import Nats
 from dev.process import StartFailed
 
 
@@ -70,11 +70,6 @@ async def test_accounts_do_not_see_each_other(server: Nats) -> None:
 
     async with jetstream(server.url("blue")) as stream:
         assert await stream.streams_info() == []
-
-
-def test_no_port_is_given_twice() -> None:
-    """Its server may not listen yet. Of 400 drawn without looking back, two are the same in 99 of 100 runs."""
-    assert len({free_port() for _ in range(400)}) == 400
 
 
 def test_taken_port_is_one_line(server: Nats, tmp_path: Path) -> None:

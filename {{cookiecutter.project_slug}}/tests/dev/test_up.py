@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from dev.environment import ROOT
-from dev.nats import free_port
+from dev.ports import free_port
 from tests.conftest import StartProcess
 from tests.support.eventually import eventually
 from tests.support.service_process import ServiceProcess

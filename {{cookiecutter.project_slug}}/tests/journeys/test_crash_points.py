@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from dev.crashing_worker import CrashPoint, last_words
 from dev.environment import APP, Addresses, variables
-from dev.nats import free_port
+from dev.ports import free_port
 from dev.token_issuer import TokenIssuer
 from tests.conftest import StartProcess
 from tests.support.eventually import eventually

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from app.kit.ids import random_hex
-from dev.nats import free_port
+from dev.ports import free_port
 from dev.postgres import PostgreSQL
 from tests.journeys.conftest import NewService
 from tests.support.eventually import eventually

@@ -11,7 +11,7 @@ import pytest
 
 from dev.environment import PROBE, service_name
 from dev.http_server import serving
-from dev.nats import free_port
+from dev.ports import free_port
 from dev.postgres import PostgreSQL
 from tests.support.eventually import eventually
 from tests.support.probing import Gate, RunningProbe

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dev.environment import ROOT
 from dev.http_server import serving
-from dev.nats import free_port
+from dev.ports import free_port
 from dev.postgres import PostgreSQL
 from dev.token_issuer import TokenIssuer
 from tests.conftest import StartProcess

@@ -21,7 +21,7 @@ from app.patterns.feature_flags.files import keep
 from app.patterns.feature_flags.rules import Rules
 from dev.flag_server import TOKEN, FlagServer
 from dev.http_server import serving
-from dev.nats import free_port
+from dev.ports import free_port
 from tests.support.eventually import eventually
 
 STOPPED = KillSwitch(name="parcels-stopped", owner="service", purpose="No parcels.", review=date(2100, 1, 1))

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from dev.environment import probe_variables
-from dev.nats import free_port
+from dev.ports import free_port
 from tests.support.eventually import eventually
 from tests.support.running_service import READ_AND_WRITE, service_process
 

@@ -15,9 +15,10 @@ from prometheus_client.samples import Sample
 
 from dev.environment import Addresses, machine_variables, variables
 from dev.http_server import ResettableProtocol, serving
-from dev.nats import Nats, free_port
+from dev.nats import Nats
 from dev.otlp_receiver import receiving
 from dev.payment_simulator import PaymentSimulator
+from dev.ports import free_port
 from dev.postgres import PostgreSQL
 from dev.token_issuer import TokenIssuer
 from tests.support.eventually import eventually

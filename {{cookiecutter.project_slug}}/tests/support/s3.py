@@ -15,7 +15,7 @@ import boto3
 
 from app.kit.clock import Clock, ManualClock
 from app.kit.object_storage import Store, open_store
-from dev.nats import free_port
+from dev.ports import free_port
 from dev.process import Process
 
 REGION = "eu-central-1"
