@@ -25,8 +25,9 @@ from dev.http_client import NotKnown, ask, read_token
 from dev.ops.durations import Duration, seconds
 
 _FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_LONGEST = "30m"
-"""A deployment that takes longer is looked at, not silenced."""
+_USUAL = "30m"
+"""A deployment that takes longer is looked at, not silenced, unless it is a canary, which takes its time."""
+LONGEST = "90m"
 _NOT_STARTED = 127
 _HTTP_SECONDS = 5.0
 
@@ -189,7 +190,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--service", default=service_name(), help="label `service` of its alerts; default %(default)s")
     parser.add_argument("--lease", type=duration, default="5m", help="how long it stays silent unrenewed; default 5m")
     parser.add_argument(
-        "--cap", type=duration, default=_LONGEST, help=f"how long at most; default, and most, {_LONGEST}"
+        "--cap", type=duration, default=_USUAL, help=f"how long at most; default {_USUAL}, and most {LONGEST}"
     )
     words = sys.argv[1:] if words is None else words
     at = words.index("--") if "--" in words else len(words)
@@ -198,8 +199,10 @@ def main(words: Sequence[str] | None = None) -> int:
         parser.error("say what to run, after --")
     if not arguments.alertmanager:
         parser.error("where is Alertmanager? Say it with --alertmanager or in ALERTMANAGER_URL")
-    if not arguments.lease <= arguments.cap <= duration(_LONGEST):
-        parser.error(f"a lease is no longer than the cap, and the cap no longer than {_LONGEST}")
+    if not arguments.lease <= min(arguments.cap, duration(_USUAL)):
+        parser.error(f"a lease is no longer than the cap, nor than {_USUAL}")
+    if arguments.cap > duration(LONGEST):
+        parser.error(f"the cap is no longer than {LONGEST}")
     try:
         silence(arguments.service, datetime.now(UTC))
     except ValueError as exc:

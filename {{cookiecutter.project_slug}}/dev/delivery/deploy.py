@@ -27,6 +27,7 @@ from pydantic import TypeAdapter
 from dev.delivery.cluster import Cluster, Failed
 from dev.delivery.kustomize import FOLDER, CannotRender, Object, Variant, render
 from dev.delivery.manifests import Manifests
+from dev.deploy_window import LONGEST
 from dev.ops.durations import Duration, seconds
 from dev.ops.tools import ToolMissing
 
@@ -35,7 +36,6 @@ _COMPONENT = "app.kubernetes.io/component"
 _DIGEST = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
 _NOTE = "deployment-in-progress"
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-LONGEST = "90m"
 
 
 class Refused(Exception):

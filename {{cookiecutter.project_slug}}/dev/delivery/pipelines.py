@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from dev.delivery import ci
-from dev.delivery.deploy import LONGEST
 from dev.delivery.linters import Job, NotLooked
 from dev.delivery.tools import ToolMissing
+from dev.deploy_window import LONGEST
 from dev.environment import ROOT
 from dev.ops.durations import seconds
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,8 @@ import pytest
 
 from dev.delivery import cluster, deploy
 from dev.delivery.kustomize import Object, Variant, render
+from dev.deploy_window import LONGEST
+from dev.environment import ROOT
 from tests.support import kubectl as stand_in
 
 OLD, NEW = (f"registry.example.com/service@sha256:{letter * 64}" for letter in "ab")
@@ -270,3 +273,10 @@ def test_an_unknown_place_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 
     assert ended.value.code == 2
     assert "dev" in capsys.readouterr().err
+
+
+def test_its_tickets_wait_for_as_long_as_it_may_take() -> None:
+    """`make deploy` opens the window for that, and not for its usual half hour."""
+    recipe = r"-m dev\.deploy_window (.*) -- \S+ -m dev\.delivery\.deploy "
+
+    assert re.findall(recipe, (ROOT / "Makefile").read_text()) == [f"--cap {LONGEST}"]

@@ -162,7 +162,8 @@ def test_a_silence_that_cannot_be_kept_is_told(deploy: Deploy, url: str, tmp_pat
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        pytest.param(["--lease", "31m", "--cap", "40m"], "no longer than 30m", id="too long"),
+        pytest.param(["--lease", "31m", "--cap", "40m"], "nor than 30m", id="long after nobody works on it"),
+        pytest.param(["--cap", "91m"], "the cap is no longer than 90m", id="too long"),
         pytest.param(["--lease", "10m", "--cap", "5m"], "a lease is no longer than the cap", id="longer than its cap"),
         pytest.param(["--lease", "5"], "--lease", id="no duration"),
         pytest.param(["--service", ".*"], "'.*' is no name of a service", id="every service"),
