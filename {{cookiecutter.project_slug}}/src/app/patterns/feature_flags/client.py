@@ -66,10 +66,6 @@ class FeatureFlags:
         answer = self._rules.variant(experiment, self._context()) if self._rules else None
         return self._exposed(experiment, answer or experiment.default)
 
-    def knows(self, flag: Flag) -> bool:
-        """Return whether there are rules for a flag."""
-        return self._rules is not None and flag.name in self._rules.names
-
     async def poll(self, client: httpx.AsyncClient) -> None:
         """Ask the server until cancelled."""
         await Polling(
