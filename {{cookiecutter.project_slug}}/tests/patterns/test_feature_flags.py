@@ -182,7 +182,15 @@ def test_an_answer_is_on_the_metric_and_in_the_tally(tmp_path: Path) -> None:
 
     assert work.tally.flags == {"parcels-new": "on", "parcels-colour": "grey"}
     assert _counted("parcels-new", "on") == before + 1
-    assert _counted("parcels-stopped", "on") == 0  # there before anybody asks
+
+
+def test_an_answer_is_on_the_metric_before_anybody_asks() -> None:
+    """Or rate() would miss the first."""
+    unasked = KillSwitch(name="parcels-unasked", owner="service", purpose="Nobody asks.", review=date(2100, 1, 1))
+
+    FeatureFlags([unasked], FeatureFlagSettings.model_validate({}), service="parcels", env="test")
+
+    assert [_counted("parcels-unasked", answer) for answer in ("off", "on")] == [0, 0]
 
 
 @pytest.mark.parametrize(("ratio", "expected"), [(1, 1), (0, 0)], ids=["sampled", "not sampled"])

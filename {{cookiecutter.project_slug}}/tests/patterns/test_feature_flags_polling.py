@@ -90,6 +90,7 @@ FAULTS: dict[str, tuple[Callable[[FlagServer], None], str]] = {
     "the token is refused": (answering("no", 401), "refused"),
     "it leads elsewhere": (answering("", 302, {"location": "http://127.0.0.1:9/"}), "refused"),
     "it sends a page": (answering("<html>"), "malformed"),
+    "it sends nothing": (answering(""), "malformed"),
     "it sends other rules": (answering("{}"), "malformed"),
     "it sends brackets without end": (answering("[" * 100_000), "malformed"),
     "it sends no text": (answering(b"\xff\xfe\x00"), "malformed"),
@@ -118,6 +119,17 @@ async def test_what_was_known_last_stays(server: FlagServer, tmp_path: Path, fau
 
     assert still
     assert [line["reason"] for line in logs if line["event"] == "feature_flags.fetch_failed"] == [reason]
+
+
+async def test_nothing_is_no_first_answer(server: FlagServer, tmp_path: Path) -> None:
+    """What came of it is not that rules are what they were, and are known to be fresh."""
+    answering("")(server)
+    counted = {reason: _fetched(reason) for reason in ("malformed", "unchanged")}
+
+    async with flags_of(server.url, tmp_path):
+        await eventually(lambda: _fetched("malformed") >= counted["malformed"] + 3)
+
+    assert _fetched("unchanged") == counted["unchanged"]
 
 
 async def test_a_bug_does_not_end_the_questions(

@@ -99,7 +99,8 @@ class Polling:
             raise FetchFailed("refused")
         try:
             document = body.decode()
-            changed = document != self._document  # a proxy may have taken the ETag away
+            # A proxy may have taken the ETag away. Nothing is not what was there before the first answer.
+            changed = document != self._document or not document
             if changed:
                 # In a thread: of a thousand flags this takes 30 ms, and requests would wait.
                 self._use(await asyncio.to_thread(Rules, document))
