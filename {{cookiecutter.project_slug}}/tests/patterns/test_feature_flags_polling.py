@@ -17,7 +17,6 @@ from starlette.responses import Response, StreamingResponse
 from structlog.testing import capture_logs
 
 from app.patterns.feature_flags import FeatureFlags, FeatureFlagSettings, KillSwitch, running, telemetry
-from app.patterns.feature_flags.files import keep
 from app.patterns.feature_flags.rules import Rules
 from dev.flag_server import TOKEN, FlagServer
 from dev.http_server import serving
@@ -249,24 +248,6 @@ async def test_a_flag_that_the_server_does_not_know_is_told(server: FlagServer, 
 
     told = [line["names"] for line in logs if line["event"] == "feature_flags.unknown_to_server"]
     assert told == [["parcels-stopped"]]
-
-
-def test_a_write_that_fails_leaves_the_file_that_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As when the disk is full, or the process ends half way: never half a file, and nothing beside it."""
-
-    def full(_descriptor: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    cache = tmp_path / "cache.json"
-    keep(cache, "{}", changed=True)
-
-    monkeypatch.setattr("os.fsync", full)
-    with capture_logs() as logs:
-        keep(cache, RULES_ON, changed=True)
-
-    assert cache.read_text() == "{}"
-    assert list(tmp_path.iterdir()) == [cache]
-    assert [(line["event"], line["reason"]) for line in logs] == [("feature_flags.cache_not_written", "OSError")]
 
 
 async def test_a_folder_that_cannot_be_written_to_stops_nothing(server: FlagServer, tmp_path: Path) -> None:
